@@ -59,7 +59,7 @@ class KeyUrl:
 
 @dataclass(frozen=True, kw_only=True)
 class UatSettings:
-    """What run_uat asks of the site, and the bounds of scripts/load_test.py."""
+    """What run_uat asks of the site, and the bounds of uat_load."""
 
     urls: tuple[KeyUrl, ...] = ()
     base_url: str | None = None

@@ -22,6 +22,8 @@ TAKING_AN_ALIAS = (
     "run_uat",
     "seed_payment_id",
     "showmigrations",
+    "uat_load",
+    "uat_scan",
     "verify_backup",
 )
 # A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate

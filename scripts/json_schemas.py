@@ -119,6 +119,8 @@ def facts_of_commands() -> dict[str, Any]:
         restore_db,
         run_playbook,
         run_uat,
+        uat_load,
+        uat_scan,
         verify_backup,
     )
     from opsmigrate.facts import seed_payment_id as seed
@@ -134,6 +136,8 @@ def facts_of_commands() -> dict[str, Any]:
         "run_playbook": run_playbook.PlaybookFacts,
         "run_uat": run_uat.UatFacts,
         "seed_payment_id": seed.SeedFacts,
+        "uat_load": uat_load.LoadFacts,
+        "uat_scan": uat_scan.ScanFacts,
         "verify_backup": verify_backup.VerifyFacts,
     }
 

@@ -41,6 +41,7 @@ pytest_plugins = [
     "tests.rollbacks",
     "tests.adversaries",
     "tests.fleet_schemas",
+    "tests.packaged",
     "tests.interpret.side_by_side",
 ]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
@@ -105,7 +106,7 @@ def new_database(
 
         def make(prefix: str = ODD_NAME, template: str = "template1", **settings: Any) -> str:
             alias, name = f"db{token_hex(4)}", prefix + token_hex(4)
-            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}" + as_files(maintenance))
             execute(maintenance, create.format(sql.Identifier(name), sql.Identifier(template)))
             made.append(alias)
             template = connections["default"].settings_dict
@@ -199,6 +200,11 @@ def role(new_database: Callable[..., str]) -> Iterator[Callable[..., dict[str, s
     for name in made:
         execute(connection, sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
     connection.close()
+
+
+def as_files(connection: BaseDatabaseWrapper) -> str:
+    """Return how a database is copied with the least work: through the WAL, it is half more."""
+    return " STRATEGY file_copy" if connection.pg_version >= 150000 else ""
 
 
 def execute(connection: BaseDatabaseWrapper, statement: Any, params: Any = None) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.conftest import ROOT, Answer, url_of
+from tests.interrupting import wait_until
 
 # It notes what is called, and leaves the report and the exit code that were laid down for this
 # turn of the command. A command that is held waits to be killed, or ends as opsmigrate's do.
@@ -30,7 +37,9 @@ with open(folder / "called", "a") as called:
 if (folder / f"hold.{step}").exists():
     signal.signal(signal.SIGTERM, lambda *a: sys.exit(130))
     (folder / f"held.{step}").touch()
-    time.sleep(30)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (folder / f"let-go.{step}").exists():
+        time.sleep(0.02)
 turns = folder / f"laid.{step}.json"
 laid = json.loads(turns.read_text()) if turns.exists() else []
 turn = laid.pop(0) if laid else {}
@@ -67,11 +76,14 @@ class StubProject:
 
     folder: Path
     journal_dir: Path = field(init=False)
+    temporary: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.manage = self.folder / "manage.py"
         self.manage.write_text(STUB)
         self.journal_dir = self.folder / "journal"
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir()
 
     def lay_down(self, step: str, *turns: dict[str, Any]) -> None:
         """Have the step end so, one turn after another, and after that well."""
@@ -88,6 +100,10 @@ class StubProject:
         """Return the steps that were called since the last time, without the plan of the seed."""
         return [step for step, *_ in self.called() if step != "plan"]
 
+    def let_go(self, step: str) -> None:
+        """Have a step that is held end well."""
+        (self.folder / f"let-go.{step}").touch()
+
     def journal(self, alias: str) -> list[dict[str, Any]]:
         """Return the lines of the journal."""
         text = (self.journal_dir / f"playbook_{alias}.jsonl").read_text()
@@ -97,3 +113,46 @@ class StubProject:
 def as_manage(project: StubProject) -> list[str]:
     """Return the sys.argv of a process that was started with this manage.py."""
     return [str(project.manage), "run_playbook"]
+
+
+def start(
+    project: StubProject, alias: str, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    """Start run_playbook as a user would, in the project's folder."""
+    environment = {
+        **os.environ,
+        "PROJECT": str(ROOT),
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "OPSMIGRATE_TEST_DATABASE_URL": url_of(alias),
+        "TMPDIR": str(project.temporary),
+    }
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "run_playbook", "--yes", "--format", "json"],
+        cwd=project.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=before,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> Answer:
+    stdout, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    return Answer(process.returncode, stdout, stderr)
+
+
+def hold(project: StubProject, alias: str, step: str) -> subprocess.Popen[str]:
+    """Have a run that is in the midst of this step."""
+    (project.folder / f"hold.{step}").touch()
+    process = start(project, alias)
+    wait_until(
+        lambda: (project.folder / f"held.{step}").exists() or process.poll() is not None,
+        seconds=180,
+    )
+    assert process.poll() is None, process.communicate()
+    (project.folder / f"hold.{step}").unlink()
+    return process

@@ -8,7 +8,7 @@ nothing is concluded from a difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -54,6 +54,13 @@ PIN = (
     "SELECT set_config('search_path', 'pg_catalog', true),"
     " set_config('lock_timeout', '2s', true), set_config('statement_timeout', '60s', true)"
 )
+# Findings of preflight/live: of who holds a table of this very target, of who is in its database,
+# and of how long its statements take.
+OF_SESSIONS = frozenset({"blocking-session", "prepared-transaction", "migrate-under-way"})
+OF_DATABASE = frozenset({"old-snapshot", "activity-hidden"})
+OF_SIZE = frozenset({"timeout-too-short"})
+FIRST_HELD = "somebody holds a table of the first"
+BUSY = "somebody is in a transaction in its database"
 OTHER_ROWS = "its rows answer otherwise"
 BIGGER = "it is bigger, which counts here"
 Connections = Mapping[str, BaseDatabaseWrapper]
@@ -86,23 +93,21 @@ def told_by(
     forecast is that of the first: where a warning of it counts (`sizes_count`), whoever is bigger
     is examined too.
     """
-    facts = report.get("facts") or {}
-    questions = facts.get("questions") or {"of_itself_only": "its report has no questions"}
-    alone = questions["of_itself_only"]
-    if alone is None:
-        try:
-            asking = _Asking(questions["asked"], first)
-        except NotMovableError as error:
-            alone = f"what it was asked names its schema: {error}"
-    if alone is not None:
+    found = {each["id"] for each in report["findings"]}
+    if found & OF_SESSIONS:
+        # The first is the one that differs: another one may speak for the rest.
+        return _of_first_only(first, [others], FIRST_HELD)
+    try:
+        asking = _asking(report, first, sizes_count=sizes_count)
+    except _OfItselfOnlyError as error:
         # Nothing is known of the others: not even that one of them speaks for the next.
-        each_alone = tuple((each,) for each in others)
-        return Told(
-            equal=(first,), groups=each_alone, why=dict.fromkeys(_labels(others), str(alone))
-        )
+        return _of_first_only(first, [[each] for each in others], str(error))
     why = _disturbed(first, others, by_alias)
-    if sizes_count or _has_time_limit(facts):
+    if found & OF_DATABASE:
+        why |= {each.label: BUSY for each in others if each.alias != first.alias}
+    if sizes_count or _has_time_limit(report):
         why |= {each: BIGGER for each in _bigger(first, others, by_alias) if each not in why}
+    disturbed = tuple((each,) for each in others if each.label in why)
     equal, by_answers = [first], dict[tuple[str, ...], list[Target]]()
     for each in others:
         if each.label in why:
@@ -113,13 +118,41 @@ def told_by(
         else:
             why[each.label] = OTHER_ROWS
             by_answers.setdefault(answers, []).append(each)
-    disturbed = [(each,) for each in others if each.label in why and why[each.label] != OTHER_ROWS]
     groups = (*(tuple(some) for some in by_answers.values()), *disturbed)
     return Told(equal=tuple(equal), groups=groups, why=why)
 
 
-def _labels(targets: Iterable[Target]) -> list[str]:
-    return [each.label for each in targets]
+class _OfItselfOnlyError(Exception):
+    """What was found of the first says nothing of others; the message is why."""
+
+
+def _of_first_only(first: Target, groups: Sequence[Sequence[Target]], why: str) -> Told:
+    labels = [each.label for some in groups for each in some]
+    return Told(
+        equal=(first,),
+        groups=tuple(tuple(some) for some in groups if some),
+        why=dict.fromkeys(labels, why),
+    )
+
+
+def _asking(report: Mapping[str, Any], first: Target, *, sizes_count: bool) -> _Asking:
+    """Return what asks others what the first was asked; raise _OfItselfOnlyError."""
+    questions = (report.get("facts") or {}).get("questions")
+    if questions is None:
+        raise _OfItselfOnlyError("its report has no questions")
+    if questions["of_itself_only"] is not None:
+        raise _OfItselfOnlyError(questions["of_itself_only"])
+    found = {each["id"] for each in report["findings"]}
+    if found & OF_SIZE or (sizes_count and _warns(report)):
+        raise _OfItselfOnlyError("what was found of the first may come of its size")
+    try:
+        return _Asking(questions["asked"], first)
+    except NotMovableError as error:
+        raise _OfItselfOnlyError(f"what it was asked names its schema: {error}") from error
+
+
+def _warns(report: Mapping[str, Any]) -> bool:
+    return any(each["severity"] == "warning" for each in report["findings"])
 
 
 class _Asking:
@@ -193,7 +226,7 @@ def _disturbed(first: Target, others: Sequence[Target], by_alias: Connections) -
             if each.schema in held if each.schema is not None else held:
                 found[each.label] = "somebody holds a table of it"
             elif busy and alias != first.alias:
-                found[each.label] = "somebody is in a transaction in its database"
+                found[each.label] = BUSY
     return found
 
 
@@ -207,9 +240,9 @@ def _bigger(first: Target, others: Sequence[Target], by_alias: Connections) -> I
                 yield label
 
 
-def _has_time_limit(facts: Mapping[str, Any]) -> bool:
+def _has_time_limit(report: Mapping[str, Any]) -> bool:
     """Return whether it depends on the size of the tables if statements end in time."""
-    return bool((facts.get("server") or {}).get("timeouts_seconds"))
+    return bool((report["facts"].get("server") or {}).get("timeouts_seconds"))
 
 
 def _sizes(connection: BaseDatabaseWrapper, targets: Sequence[Target]) -> dict[str, dict[str, int]]:

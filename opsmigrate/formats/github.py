@@ -9,6 +9,7 @@ from opsmigrate.formats.markdown import markdown
 from opsmigrate.formats.places import place_of
 from opsmigrate.report import Finding, Report, Severity, by_severity, what_next
 from opsmigrate.shown import shown
+from opsmigrate.workflow_commands import without_commands
 
 # GitHub shows ten of a step and drops the others without a word.
 MOST_ANNOTATIONS = 10
@@ -78,8 +79,5 @@ def _property(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a line that the runner takes for no command.
-
-    It reads `::` at the beginning, past blanks, and the older `##[` anywhere.
-    """
-    return f"- {shown(text)}".replace("##[", "## [")
+    """Return a line that the runner takes for no command."""
+    return without_commands(f"- {shown(text)}")

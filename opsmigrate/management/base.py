@@ -48,6 +48,7 @@ from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
 from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
 from opsmigrate.steps import aimed_text, command, statement
+from opsmigrate.workflow_commands import is_run_by_ci, without_commands
 
 EPILOG = (
     f"Exit codes: {', '.join(f'{each.exit_code} {each.value}' for each in Verdict)}; "
@@ -291,11 +292,16 @@ class ReportCommand(BaseCommand, ABC):
             end_step(report)
 
     def _print(self, report: Report, format: str) -> None:
+        if format == "text":
+            # Who calls from code, or reads a file, has no terminal.
+            text = report.as_text(columns_of_terminal(WIDTH) if self._from_shell else WIDTH)
+        else:
+            text = rendered(report, format)
+        if is_run_by_ci():
+            text = without_commands(text, format)
         if format != "text":
-            self._written(rendered(report, format))
+            self._written(text)
             return
-        # Who calls from code, or reads a file, has no terminal.
-        text = report.as_text(columns_of_terminal(WIDTH) if self._from_shell else WIDTH)
         passed = report.result.verdict is Verdict.PASSED
         first, _, rest = text.partition("\n\n")
         self._written(first, self.style.SUCCESS if passed else self.style.ERROR)

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import (
     Session,
@@ -21,7 +22,7 @@ from opsmigrate.postgres.session import (
     read_session,
     statement_limit,
 )
-from opsmigrate.preflight.rehearsal.same_database import identity_of, leads_to_database
+from opsmigrate.preflight.rehearsal.same_database import leads_to_database
 from opsmigrate.redaction import NAMES, Redactor, secrets_of_settings
 from opsmigrate.report import Database
 from opsmigrate.steps import statement

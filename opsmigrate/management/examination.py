@@ -3,6 +3,7 @@
 import sys
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.conf import OLD_RELEASE, REHEARSALS, Settings, seeded_field
@@ -16,11 +17,11 @@ from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pgtools.kept_folder import reap_kept_folders
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
+from opsmigrate.preflight.examination import Examination
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, NotRehearsed, Rehearsal
-from opsmigrate.report import Result
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.steps import Step
 
@@ -97,7 +98,7 @@ def arguments_of(options: dict[str, Any]) -> MigrateArguments:
 
 def examined(
     run: Run, options: dict[str, Any], *, confirm: Callable[[str], bool] | None = None
-) -> Result:
+) -> Examination:
     """Return whether `migrate` with the arguments that were typed will apply.
 
     `confirm` asks whether a clone that was named may be written to; None where nobody has to say.
@@ -115,17 +116,19 @@ def examined(
     reap_kept_folders()
     backup = _backup(run, options["require_backup"])
 
-    def result_of() -> Result:
+    def result_of() -> Examination:
         return _examine(run, arguments, options, confirm)
 
     if not options.get("with_questions"):
-        return result_of().with_facts(backup=backup)
+        found = result_of()
+        return replace(found, result=found.result.with_facts(backup=backup))
     # Loaded only where it is used.
     from opsmigrate.preflight.questions import questions_facts, recording
 
     with recording(run.connection) as recorder:
-        result = result_of()
-    return result.with_facts(backup=backup, questions=questions_facts(result, recorder))
+        found = result_of()
+    questions = questions_facts(found.result, recorder)
+    return replace(found, result=found.result.with_facts(backup=backup, questions=questions))
 
 
 def _examine(
@@ -133,7 +136,7 @@ def _examine(
     arguments: MigrateArguments,
     options: dict[str, Any],
     confirm: Callable[[str], bool] | None,
-) -> Result:
+) -> Examination:
     return examine(
         run.connection,
         run.session,

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 
+from opsmigrate.workflow_commands import is_run_by_ci, without_commands
+
 STANDARD = (0, 1, 2)
 
 
@@ -39,6 +41,8 @@ class Messages(OutputWrapper):
         self, msg: str = "", style_func: Any = None, ending: str | None = None
     ) -> None:
         """Write it at once, if that can be done."""
+        if is_run_by_ci():
+            msg = without_commands(msg)
         if not self.lost:
             try:
                 super().write(msg, style_func, ending)

@@ -26,6 +26,7 @@ from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.named_clone import (
+    leading_there,
     require_alike,
     require_not_live,
     rows_of_clone,
@@ -58,35 +59,37 @@ def rehearse_in_clone(
         own(clone)
     try:
         clients = find_clients(run.session.major, run.settings.pg_bin)
-        _require_usable(run, clone, asked)
-        run.progress.phase(f"Comparing the live database with {alias}")
-        require_alike(run.connection, clone, clients)
-        taken = datetime.now(timezone.utc).isoformat()
-        kept = rows_of_clone(run.connection, clone, taken=taken)
-        if confirm is not None and not confirm(_what_is_written(clone)):
-            raise RefusedError(
-                f"nothing was written to {alias!r}: writing to it was not confirmed",
-                id="not-confirmed",
-                hint="answer yes, or run it with --no-input",
+        identity = _require_usable(run, clone, asked)
+        with leading_there(clone, identity):
+            run.progress.phase(f"Comparing the live database with {alias}")
+            require_alike(run.connection, clone, clients)
+            taken = datetime.now(timezone.utc).isoformat()
+            kept = rows_of_clone(run.connection, clone, taken=taken)
+            if confirm is not None and not confirm(_what_is_written(clone)):
+                raise RefusedError(
+                    f"nothing was written to {alias!r}: writing to it was not confirmed",
+                    id="not-confirmed",
+                    hint="answer yes, or run it with --no-input",
+                )
+            return rehearse(
+                run.connection,
+                arguments,
+                stage=Stage(connection=clone, server="clone", maintenance_db=None, clients=clients),
+                bounds=bounds_of(run, asked),
+                selection=select_kept(run.connection, kept),
+                run_id=run.id,
+                progress=run.progress,
+                cures=cures,
+                seed=lambda copy: seed_copy(run, copy),
             )
-        return rehearse(
-            run.connection,
-            arguments,
-            stage=Stage(connection=clone, server="clone", maintenance_db=None, clients=clients),
-            bounds=bounds_of(run, asked),
-            selection=select_kept(run.connection, kept),
-            run_id=run.id,
-            progress=run.progress,
-            cures=cures,
-            seed=lambda copy: seed_copy(run, copy),
-        )
     finally:
         release(clone)
 
 
-def _require_usable(run: Run, clone: BaseDatabaseWrapper, asked: Asked) -> None:
+def _require_usable(run: Run, clone: BaseDatabaseWrapper, asked: Asked) -> list[str]:
+    """Return the identity of the clone; raise where it cannot be used, or not without approval."""
     session = reached(clone)
-    require_not_live(run.connection, clone)
+    identity = require_not_live(run.connection, clone)
     if session.in_recovery or session.read_only:
         raise RefusedError(
             f"the database of {clone.alias!r} cannot be written to: it is a standby, or read-only",
@@ -105,6 +108,7 @@ def _require_usable(run: Run, clone: BaseDatabaseWrapper, asked: Asked) -> None:
         require_approval(run.settings, action=action, approval=asked.approval)
     require_grammar_here(AMONG_OTHERS)
     require_trusted(run, asked, clone)
+    return identity
 
 
 def _same_start(run: Run, clone: BaseDatabaseWrapper) -> bool:

@@ -2,9 +2,12 @@
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.files import require_writable
 from opsmigrate.management.argument_types import positive_float
 
 
@@ -73,3 +76,21 @@ def add_lock_timeout(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long each try waits for a lock (default: the setting LOCK_TIMEOUT_SECONDS)",
     )
+
+
+def add_result_file(parser: ArgumentParser, default: str) -> None:
+    """Add --result: the file that run_uat --include reads."""
+    parser.add_argument(
+        "--result",
+        type=Path,
+        default=Path(default),
+        metavar="FILE",
+        help=f"write what run_uat --include reads to FILE (default: {default})",
+    )
+
+
+def require_result_file(file: Path) -> None:
+    """Make the folder of the file; raise UsageError where it cannot be written."""
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(file, by="a file in a folder that can be written with --result")

@@ -3,7 +3,7 @@
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -61,12 +61,16 @@ def database_differences(
     clients: Clients,
     *,
     owners: bool,
+    snapshot: str | None = None,
 ) -> tuple[str, ...]:
-    """Return the objects that are defined otherwise in the database of `other`, likewise."""
-    return _differing(
-        _of_database(connection, clients, owners=owners, printing=PRINTING),
-        _of_database(other, clients, owners=owners, printing=PRINTING),
-    )
+    """Return the objects that are defined otherwise in the database of `other`, likewise.
+
+    With a `snapshot` that a session there has exported, no other server than that one is read.
+    """
+    ours = _of_database(connection, clients, owners=owners, printing=PRINTING)
+    there = [f"--snapshot={snapshot}"] if snapshot else []
+    theirs = _of_database(other, clients, owners=owners, printing=PRINTING, more=there)
+    return _differing(ours, theirs)
 
 
 def _options(*, owners: bool) -> list[str]:
@@ -80,9 +84,10 @@ def _of_database(
     *,
     owners: bool,
     printing: Mapping[str, str],
+    more: Sequence[str] = (),
 ) -> str:
     wait = f"--lock-wait-timeout={LOCK_TIMEOUT_MS}"
-    argv = [clients.program("pg_dump"), *_options(owners=owners), "--no-password", wait]
+    argv = [clients.program("pg_dump"), *_options(owners=owners), "--no-password", wait, *more]
     return _text(connection, argv, printing)
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings as django_settings
-
 from opsmigrate.json_files import UnreadableError, read_object
+from opsmigrate.pgtools.project_process import project_environment
 from opsmigrate.pgtools.run import dying_with_us
+from opsmigrate.pgtools.temporary_folder import temporary_folder
 from opsmigrate.playbook.child_output import ChildOutput
 
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -57,10 +57,11 @@ def run_command(
 
     `look` is called again and again meanwhile; where it raises, the command is ended.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "report.json")
+    # Where we are killed, the next run deletes it.
+    with temporary_folder() as folder:
+        file = folder / "report.json"
         argv = [*_manage(), *arguments, "--format", "json", "--output", str(file)]
-        environment = _environment(OPSMIGRATE_RUN_ID=run_id, **(variables or {}))
+        environment = project_environment(OPSMIGRATE_RUN_ID=run_id, **(variables or {}))
         code, last = _run(argv, environment, say, look=look)
         report: Mapping[str, Any] = {}
         with suppress(FileNotFoundError, UnreadableError):
@@ -139,13 +140,3 @@ def _manage() -> list[str]:
     script = Path(sys.argv[0])
     by_script = script.suffix == ".py" and script.name != "__main__.py" and script.is_file()
     return [sys.executable, str(script)] if by_script else [sys.executable, "-m", "django"]
-
-
-def _environment(**variables: str) -> dict[str, str]:
-    # Where manage.py stands is on our path only; --settings is in the environment by now.
-    return {
-        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        **variables,
-    }

@@ -14,6 +14,7 @@ from typing import Any
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
+from opsmigrate.steps import command
 
 BEGUN = "begun"
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -24,7 +25,7 @@ class About:
     """What a run is about; where any of it is another, the run is not continued.
 
     `plan` are the migrations that were pending at its beginning, each with its digest; `applied`
-    those that the database had.
+    those that the database had. `timeline` is the server's.
     """
 
     database: str
@@ -33,6 +34,7 @@ class About:
     release: str
     plan: tuple[tuple[str, str], ...]
     applied: tuple[str, ...]
+    timeline: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,6 @@ class Journal:
 
     def begin(self, run_id: str, about: About, first: str) -> JournalRun:
         """Write that a run begins with the step `first`, and return it."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         started = _now()
         body = {"run_id": run_id, "at": started, "first": first, "about": asdict(about)}
         self._write({"event": BEGUN, **body})
@@ -122,16 +123,32 @@ class Journal:
         run.passed = passed
 
     def _write(self, body: Mapping[str, Any]) -> None:
+        try:
+            self._append(body)
+        except OSError as error:
+            raise UndecidedError(
+                f"{self.file}, the journal, cannot be written: "
+                f"{error.strerror or type(error).__name__}; nothing is begun that is not in it",
+                id="journal-not-written",
+                hint="make room, or give the right to write there; then run it again, and it goes "
+                "on from the last step that the journal has",
+                steps=(command("python manage.py run_playbook"),),
+            ) from error
+
+    def _append(self, body: Mapping[str, Any]) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         new = not self.file.exists()
         descriptor = os.open(
             self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW, stat.S_IRUSR | stat.S_IWUSR
         )
         try:
             self._require_ours(descriptor)
-            line = json.dumps(body, default=str) + "\n"
             if _is_torn(descriptor):
                 _cut_torn(descriptor)
-            os.write(descriptor, line.encode())
+            left = (json.dumps(body, default=str) + "\n").encode()
+            # On a full disk it takes a part, and says nothing before it is asked to take the rest.
+            while left:
+                left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -25,7 +25,6 @@ from opsmigrate.postgres.driver_errors import (
     QUERY_CANCELED,
 )
 from opsmigrate.postgres.interruptible import pause
-from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.live.planned_locks import PlannedLock
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.progress import Progress
@@ -44,9 +43,11 @@ SAID_AGAIN_SECONDS = 5.0
 class HowToMigrate:
     """What is migrated, with the plan that passed, and how it goes about its locks.
 
-    `locks` are those that the examination expects.
+    `identity` is that of the database that was examined; `locks` are those that the examination
+    expects.
     """
 
+    identity: tuple[str, ...]
     target: MigrateArguments
     plan: tuple[Fingerprint, ...]
     locks: tuple[PlannedLock, ...]
@@ -61,7 +62,6 @@ class Migrating:
     """A run in progress: what it has applied, whom it waited for, whom it has ended."""
 
     connection: BaseDatabaseWrapper
-    session: Session
     how: HowToMigrate
     progress: Progress
     attempts: int = 0
@@ -138,7 +138,6 @@ class Migrating:
 
 def migrate_safely(
     connection: BaseDatabaseWrapper,
-    session: Session,
     how: HowToMigrate,
     progress: Progress,
     *,
@@ -150,7 +149,7 @@ def migrate_safely(
     migration that wanted it was done. `recovery` says what a migration left behind that is not
     atomic. Raises RefusedError, UndecidedError or PartialError where the plan was not completed.
     """
-    run = Migrating(connection, session, how, progress)
+    run = Migrating(connection, how, progress)
     seconds = FIRST_PAUSE
     while True:
         failure = _try(run)
@@ -174,9 +173,16 @@ def _try(run: Migrating) -> Failure | None:
     run.attempts += 1
     left = run.remaining(run.applied())
     run.progress.phase(f"Migrating: {counted(len(left), 'migration')}")
-    job = Try(target=run.how.target, plan=left, limits=run.how.limits, verbosity=run.how.verbosity)
+    how = run.how
+    job = Try(
+        identity=how.identity,
+        target=how.target,
+        plan=left,
+        limits=how.limits,
+        verbosity=how.verbosity,
+    )
     try:
-        failure = run_try(run.connection, run.session, job, look=run.look, say=run.progress.phase)
+        failure = run_try(run.connection, job, look=run.look, say=run.progress.phase)
     except BaseException as error:
         raise _stopped(run, error) from error
     if failure is not None and not end_sessions_of_process(run.connection):

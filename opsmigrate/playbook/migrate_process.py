@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.pgtools.project_process import project_environment
 from opsmigrate.pgtools.run import dying_with_us, end
 from opsmigrate.playbook.child_output import ChildOutput
 from opsmigrate.playbook.fingerprints import Fingerprint
 from opsmigrate.playbook.time_limits import TimeLimits
-from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.plan import MigrateArguments
 
 CHILD = "opsmigrate.playbook.migrate_child"
@@ -49,6 +47,7 @@ class Failure:
 class Try:
     """What the process is to do."""
 
+    identity: Sequence[str]
     target: MigrateArguments
     plan: Sequence[Fingerprint]
     limits: TimeLimits
@@ -57,7 +56,6 @@ class Try:
 
 def run_try(
     connection: BaseDatabaseWrapper,
-    session: Session,
     job: Try,
     *,
     look: Callable[[], None],
@@ -71,7 +69,7 @@ def run_try(
     with tempfile.TemporaryFile() as words:
         child = subprocess.Popen(
             [*dying_with_us(), sys.executable, "-m", CHILD],
-            env=_environment(),
+            env=project_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Not ours: a terminal that is gone must not make a migration fail.
@@ -81,7 +79,7 @@ def run_try(
             start_new_session=True,
         )
         told = ChildOutput(words, say)
-        given: bytes | None = json.dumps(_as_json(connection, session, job), default=str).encode()
+        given: bytes | None = json.dumps(_as_json(connection, job), default=str).encode()
         seconds = SECONDS_BETWEEN_LOOKS
         try:
             while True:
@@ -110,23 +108,14 @@ def _failure(answer: bytes, status: int, last: str) -> Failure | None:
     return Failure(**body["failure"]) if body["failure"] else None
 
 
-def _as_json(connection: BaseDatabaseWrapper, session: Session, job: Try) -> dict[str, Any]:
+def _as_json(connection: BaseDatabaseWrapper, job: Try) -> dict[str, Any]:
     return {
         "alias": connection.alias,
         "place": {key: connection.settings_dict[key] for key in PLACE},
-        "identity": [session.oid, session.system_identifier],
+        "identity": job.identity,
         "target": asdict(job.target),
         "plan": [astuple(each) for each in job.plan],
         "lock_timeout": job.limits.lock,
         "statement_timeout": job.limits.statement,
         "verbosity": job.verbosity,
-    }
-
-
-def _environment() -> dict[str, str]:
-    # Where manage.py stands is on our path only; --settings is in the environment by now.
-    return {
-        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }

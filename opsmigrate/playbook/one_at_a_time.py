@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate import interrupts
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.advisory import already_running, holder_of, obtain
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.session import (
     Session,
     is_pooled_by_transaction,
@@ -71,6 +72,13 @@ def one_at_a_time(
     """
     with second_connection(connection) as holder:
         set_for_session(holder, **no_time_limits(holder))
+        if identity_of(holder) != identity_of(connection):
+            raise RefusedError(
+                f"the alias {connection.alias!r} leads to several databases: the session that "
+                "would hold the lock is in another one",
+                id="another-database",
+                hint="let the alias lead to one database, whoever asks and whenever",
+            )
         number = key_of(connection, key)
         if not obtain(holder, LOCK_SPACE, number, what=what):
             raise _already_running(holder, session, what, number)

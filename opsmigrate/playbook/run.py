@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from django.db import Error
+
 from opsmigrate import interrupts
 from opsmigrate.conf import PLAYBOOK_STEPS, Settings
-from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
+from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError, UndecidedError
 from opsmigrate.guard import approved
 from opsmigrate.interrupts import INTERRUPTED
 from opsmigrate.playbook.command_process import CommandEnd, run_command
@@ -34,6 +36,7 @@ from opsmigrate.playbook.sequence import (
     is_mended_by_seed,
 )
 from opsmigrate.playbook.step_list import StepList
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.shown import shown
 from opsmigrate.steps import Step, aimed_text, command
@@ -69,6 +72,9 @@ def play(playbook: Playbook, steps: Sequence[str]) -> Result:
         verdict = result.verdict
     except OpsmigrateError as error:
         verdict = error.verdict
+        if _has_written(run) and error.id != "playbook-stopped":
+            error.steps = (*(error.steps or (command(AGAIN),)), *_rollback_steps(playbook))
+        error.facts = {**facts_of_run(playbook), **error.facts}
         raise
     except KeyboardInterrupt:
         interrupts.hold_back()
@@ -78,15 +84,21 @@ def play(playbook: Playbook, steps: Sequence[str]) -> Result:
         raise _interrupted(playbook, "between two steps") from None
     finally:
         interrupts.hold_back()
-        rollback = None if verdict is Verdict.PASSED else rollback_of(playbook)
-        playbook.journal.end(
-            run,
-            verdict.value,
-            passed=not steps_left(run),
-            rollback=rollback.text if rollback else None,
-        )
-        _tell(playbook, "ended", verdict=verdict.value)
+        _end(playbook, verdict)
     return result
+
+
+def _end(playbook: Playbook, verdict: Verdict) -> None:
+    """Write, and tell, how it ended; where it has not passed, that must not hide the reason."""
+    run, passed = playbook.run, verdict is Verdict.PASSED
+    rollback = None if passed else rollback_of(playbook)
+    typed = rollback.text if rollback else None
+    try:
+        playbook.journal.end(run, verdict.value, passed=not steps_left(run), rollback=typed)
+    except UndecidedError:
+        if passed:
+            raise
+    _tell(playbook, "ended", verdict=verdict.value)
 
 
 def steps_left(run: JournalRun) -> list[str]:
@@ -119,30 +131,55 @@ def _rollback_lines(playbook: Playbook) -> list[str]:
 
 def _take(playbook: Playbook, step: str) -> StepEnd:
     """Take one step: write that it begins, run it, write how it ended."""
-    stand, run = playbook.stand(), playbook.run
+    run = playbook.run
+    try:
+        stand = playbook.stand()
+    except Error as error:
+        raise UndecidedError(
+            f"the server was lost before the step {step}: {first_line(error)}",
+            id="server-lost",
+            hint="when it is there again, go on: the next run begins with that step",
+            steps=(command(AGAIN),),
+        ) from error
     if _is_needless(step, stand):
         end = _ended(step, CommandEnd(0, NOTHING), time.monotonic())
         playbook.journal.step_ends(run, end)
         return end
-    playbook.hooks.before(step)
-    playbook.shown.begin(step)
-    playbook.journal.step_begins(run, step)
+    _begin(playbook, step)
     began = time.monotonic()
     try:
         done = _run(playbook, step, stand)
     except KeyboardInterrupt:
         interrupts.hold_back()
         end = _ended(step, CommandEnd(INTERRUPTED, last_words="interrupted"), began)
-        playbook.journal.step_ends(run, end)
-        playbook.findings += playbook.hooks.after(step, INTERRUPTED)
+        playbook.shown.end(step, word_for(end), end.seconds)
+        try:
+            playbook.journal.step_ends(run, end)
+        finally:
+            playbook.findings += playbook.hooks.after(step, INTERRUPTED)
         raise _interrupted(playbook, f"in the step {step}") from None
     end = _ended(step, done, began)
-    playbook.journal.step_ends(run, end)
     playbook.shown.end(step, word_for(end), end.seconds)
-    playbook.findings += playbook.hooks.after(step, end.exit_code)
+    try:
+        playbook.journal.step_ends(run, end)
+    finally:
+        playbook.findings += playbook.hooks.after(step, end.exit_code)
     _tell(playbook, "step-ended", step=step, exit_code=end.exit_code, summary=end.summary)
     playbook.stopped = done if end.exit_code else None
     return end
+
+
+def _begin(playbook: Playbook, step: str) -> None:
+    """Do what goes before a step; undo it where the step cannot be begun."""
+    try:
+        playbook.hooks.before(step)
+        playbook.shown.begin(step)
+        playbook.journal.step_begins(playbook.run, step)
+    except BaseException:
+        interrupts.hold_back()
+        # A maintenance page, say, must not stay.
+        playbook.findings += playbook.hooks.after(step, Verdict.UNDECIDED.exit_code)
+        raise
 
 
 def _is_needless(step: str, stand: Stand) -> bool:
@@ -234,8 +271,12 @@ def _hint(playbook: Playbook) -> str:
 
 
 def _next_steps(playbook: Playbook) -> tuple[Step, ...]:
+    return (command(AGAIN), replace(ANEW, alternative=2), *_rollback_steps(playbook))
+
+
+def _rollback_steps(playbook: Playbook) -> tuple[Step, ...]:
     rollback = rollback_of(playbook)
-    return (command(AGAIN), replace(ANEW, alternative=2), *((rollback,) if rollback else ()))
+    return (rollback,) if rollback else ()
 
 
 def _has_written(run: JournalRun) -> bool:
@@ -257,8 +298,9 @@ def _interrupted(playbook: Playbook, where: str) -> PartialError:
     return PartialError(
         f"interrupted {where}; the journal has what was done",
         id="playbook-stopped",
-        hint=_hint(playbook),
-        steps=_next_steps(playbook),
+        hint="run it again, and it goes on from there"
+        + ("; or roll back" if _has_written(playbook.run) else "; nothing was written"),
+        steps=(command(AGAIN), *_rollback_steps(playbook)),
         facts=facts_of_run(playbook),
     )
 
@@ -315,6 +357,11 @@ def require_same(then: JournalRun, now: About) -> None:
     was = then.about
     if (was.system_identifier, was.oid) != (now.system_identifier, now.oid):
         what = f"the database is another one: it was {was.database} with the oid {was.oid}"
+    elif was.timeline != now.timeline:
+        what = (
+            "another server has its files: a standby was promoted since, or a backup was restored "
+            f"to a point in time (timeline {now.timeline}, then {was.timeline})"
+        )
     elif was.release != now.release:
         what = "the release is another one: its migrations, Django or opsmigrate have changed"
     elif _expected(then, now) != now.plan:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.migrations import Migration, RunPython
 
@@ -27,14 +26,13 @@ class TimeLimits:
 
 
 def statement_limit(
-    statements: Sequence[Mapping[str, Any]], migrations: Sequence[Migration], *, rehearsed: bool
+    expected: Sequence[float | None], migrations: Sequence[Migration], *, rehearsed: bool
 ) -> float | None:
     """Return the statement_timeout, in seconds, that the forecast allows; None where it cannot say.
 
-    `statements` are the facts of an examination. What the code of a migration executes is known
-    after a rehearsal only.
+    `expected` is what each statement may take, in seconds, None where that is not known. What the
+    code of a migration executes is known after a rehearsal only.
     """
-    expected = [each.get("seconds") for each in statements]
     has_code = any(
         isinstance(operation, RunPython)
         for migration in migrations

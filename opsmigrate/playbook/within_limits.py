@@ -20,16 +20,13 @@ from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, key_of
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
 from opsmigrate.postgres.django_tenants import migrate_command
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.preflight.plan import MigrateArguments, make_plan
 from opsmigrate.preflight.rehearsal.sent_text import written
 
 # In the project's session names resolve as the project has it; what somebody planted must not.
 SET = "SELECT pg_catalog.set_config(%s, %s, false)"
-IDENTITY = """
-SELECT d.oid::pg_catalog.int8, (SELECT system_identifier FROM pg_catalog.pg_control_system())
-FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-"""
 SHARE = "SELECT pg_catalog.pg_try_advisory_lock_shared(%s::pg_catalog.int4, %s::pg_catalog.int4)"
 # The server looks so often whether we are still there (documentation of
 # client_connection_check_interval); not every system can.
@@ -71,22 +68,30 @@ def migrate_within_limits(
 
 def _prepare(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
     """Give a new session of ours its limits, and the lock that says that we are at work."""
+    found, wanted = identity_of(connection), job["identity"]
+    if found != wanted:
+        connection.close()
+        raise StoppedError("another-database", _elsewhere(found, wanted))
     with connection.cursor() as cursor:
-        cursor.execute(IDENTITY)
-        found = [int(each) for each in cursor.fetchone()]
-        if found != job["identity"]:
-            connection.close()
-            raise StoppedError(
-                "another-database",
-                f"the process of migrate reached the database with the oid {found[0]} of the "
-                f"server {found[1]}, and the examined one has the oid {job['identity'][0]} of the "
-                f"server {job['identity'][1]}",
-            )
         cursor.execute(SHARE, [LOCK_SPACE, key_of(connection, OF_ITS_PROCESS)])
         for name, value in _limits(job):
             cursor.execute(SET, [name, value])
     with suppress(Error), connection.cursor() as cursor:
         cursor.execute(SET, LOOKS)
+
+
+def _elsewhere(found: list[str], wanted: list[str]) -> str:
+    """Return the words for a database that is not the examined one, by the identities of both."""
+    if found[:2] == wanted[:2]:
+        return (
+            "the process of migrate reached a server with the same files as the examined one, "
+            "which was started at another time: a copy of it that was promoted, or the same one "
+            "after a restart"
+        )
+    return (
+        f"the process of migrate reached the database with the oid {found[1]} of the server "
+        f"{found[0]}, and the examined one has the oid {wanted[1]} of the server {wanted[0]}"
+    )
 
 
 def _limits(job: dict[str, Any]) -> list[tuple[str, str]]:

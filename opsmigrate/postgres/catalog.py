@@ -26,6 +26,8 @@ from opsmigrate.postgres.superuser_powers import distrusted_roles
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
+# Indexes and sequences: nothing of what a table has.
+BARE = frozenset("iIS")
 NOTHING: Mapping[Any, Any] = {}
 
 
@@ -207,11 +209,15 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
         types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
         relations = []
         for key, *row in found:
-            oid = row[0]
+            oid, _, _, kind, *_ = row
+            if kind in BARE:
+                relations.append(Relation(*row))
+                continue
+            of_oid = columns.get(oid, NOTHING)
             relation = (
                 *row,
-                _names(columns.get(oid, NOTHING), key) if key else (),
-                tuple(columns.get(oid, NOTHING).values()),
+                _names(of_oid, key) if key else (),
+                tuple(of_oid.values()),
                 tuple(constraints.get(oid, ())),
                 tuple(indexes.get(oid, ())),
                 views.get(oid, NOTHING),
@@ -318,7 +324,7 @@ def _indexes_by_table(
     found: dict[int, list[Index]] = defaultdict(list)
     for oid, attributes, count, options, opclasses, *rest in rows:
         name, unique, primary, valid, immediate, method, predicate, expressions, equal_nulls = rest
-        names = _names(columns.get(oid, NOTHING), [int(number) for number in attributes.split()])
+        names = _names(columns.get(oid, NOTHING), map(int, attributes.split()))
         special, opclass_names = of_keys(opclasses)
         found[oid].append(
             Index(

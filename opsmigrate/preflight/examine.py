@@ -1,7 +1,6 @@
 """The verdict on a plan: what it needs, against what the live database has."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift_findings import judge_drift, with_causes
+from opsmigrate.preflight.examination import Examination
 from opsmigrate.preflight.explain import Explained, Explaining, explain
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.forecast.refused import doubt_refused
@@ -17,6 +17,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.live.check_server import check_server
 from opsmigrate.preflight.live.empty_database import note_empty_database
+from opsmigrate.preflight.live.planned_locks import planned_locks
 from opsmigrate.preflight.old_release.changes import Walked
 from opsmigrate.preflight.plan import (
     MigrateArguments,
@@ -31,7 +32,7 @@ from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.replica_identity import require_replica_identities
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.progress import Progress
-from opsmigrate.report import Finding, Result
+from opsmigrate.report import Finding
 from opsmigrate.steps import Step as Command
 
 
@@ -46,7 +47,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     why_odd_if_empty: Callable[[], str | None],
     old_release: str,
     progress: Progress,
-) -> Result:
+) -> Examination:
     """Return whether `migrate` with the arguments of `arguments` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
@@ -85,10 +86,10 @@ def examine(  # noqa: PLR0913 - what a command is asked
             require_replica_identities(walk)
     forecast_report = build_forecast(connection, catalog, plan, ledger, rehearsed)
     doubt_refused(forecast_report.costs, rehearsed, ledger)
-    server, lines = (
+    server, limits = (
         check_server(connection, catalog, ledger, forecast_report.costs, rehearsed)
         if plan.steps
-        else (None, ())
+        else (None, {})
     )
     judged = _judge_old_release(old_release, walked, walk, plan, rehearsed)
     if plan.steps:
@@ -103,8 +104,13 @@ def examine(  # noqa: PLR0913 - what a command is asked
         forecast_report,
         accept_undecided=accept_undecided,
     )
-    return replace(result, detail=(*result.detail, *lines)).with_facts(
-        server=server, old_release=judged
+    return Examination(
+        result=result.with_facts(server=server, old_release=judged),
+        plan=tuple((step.label, step.backwards) for step in plan.steps),
+        locks=tuple(planned_locks(forecast_report.costs)),
+        seconds=forecast_report.seconds,
+        rehearsed=rehearsed is not None and rehearsed.succeeded,
+        limits=limits,
     )
 
 

@@ -143,7 +143,7 @@ def _rehearsal_facts(
         "differences": sorted(rehearsal.differing),
         "gaps": list(rehearsal.gaps),
         "kept_copy": _kept_facts(rehearsal.selection.kept),
-        "applied": rehearsal.failure is None and not rehearsal.stopped,
+        "applied": rehearsal.succeeded,
         "cured": cured_facts(rehearsal.cured),
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,

@@ -33,6 +33,7 @@ from opsmigrate.preflight.walk.operations import (
 )
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
+from opsmigrate.preflight.walk.unseen_changes import LaterRendering, is_unseen
 from opsmigrate.progress import Progress
 from opsmigrate.schema.applied import models_of
 
@@ -46,18 +47,20 @@ def walk_plan(
     with migrate_would_raise():
         state = state_before(plan)
         models = models_of(state) if plan.steps and not arguments.fake else ()
+    later = LaterRendering()
     for step in plan.steps:
         progress.update(step.label)
         # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
         if arguments.fake:
             pass
-        elif arguments.fake_initial and _soft_applied(plan, state, step.migration):
+        elif arguments.fake_initial and _soft_applied(plan, state, step.migration, later):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             with walk.ledger.at(step.label):
-                state = _walk_forwards(step, state, walk)
+                _walk_forwards(step, state, walk, later)
         if step is plan.steps[0]:
             require_record(step, walk)
+    later.render(state)
     return models, state
 
 
@@ -103,13 +106,18 @@ def stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
             ledger.mark_undecided(f"it raised {words}; so everything after it is undecided")
 
 
-def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
+def _soft_applied(
+    plan: Plan, state: ProjectState, migration: Migration, later: LaterRendering
+) -> bool:
+    later.render(state)
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
     with project_search_path(plan.executor.connection):
         return bool(plan.executor.detect_soft_applied(state, migration)[0])
 
 
-def _walk_forwards(step: PlanStep, state: ProjectState, walk: SchemaWalk) -> ProjectState:
+def _walk_forwards(
+    step: PlanStep, state: ProjectState, walk: SchemaWalk, later: LaterRendering
+) -> None:
     migration, ledger = step.migration, walk.ledger
     editor = tracing_editor(walk.connection, walk, atomic=migration.atomic)
     flag_custom_apply(step, ledger)
@@ -118,12 +126,16 @@ def _walk_forwards(step: PlanStep, state: ProjectState, walk: SchemaWalk) -> Pro
         _ = state.apps
     for number, operation in enumerate(migration.operations):
         with ledger.at(step.label, label_of(number, operation)):
+            if is_unseen(operation, migration.app_label, state, editor):
+                later.change(state, operation, migration.app_label)
+                continue
+            with migrate_would_raise():
+                later.render_for(operation, state)
             before = state.clone()
             with migrate_would_raise():
                 operation.state_forwards(migration.app_label, state)
             _move(editor, step, operation, before, state)
     editor.run_deferred()
-    return state
 
 
 def _walk_backwards(step: PlanStep, state: ProjectState, walk: SchemaWalk) -> None:

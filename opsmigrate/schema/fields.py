@@ -6,7 +6,6 @@ the state. What only a rendered model can tell is taken from one.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
@@ -24,9 +23,8 @@ Parameters = dict[str, Any]
 if TYPE_CHECKING:
     # Only the stubs are generic.
     AnyField = Field[Any, Any]
-# The type of a field of Django's own rests on its class and on these; asking it takes long.
+# The type of a field of Django's own rests on its class and four attributes; asking takes long.
 DJANGOS = ("django.db.models.fields", "django.db.models.fields.json")
-DECIDING = ("max_length", "max_digits", "decimal_places", "db_collation")
 
 
 class StateFields:
@@ -115,8 +113,14 @@ class StateFields:
         self, known: dict[Sort, Parameters], field: AnyField, ask: Callable[[], Parameters]
     ) -> Parameters:
         """Return what is known of such fields; always ask a field that is not of Django."""
-        kind, given = type(field), vars(field)
-        sort = (kind, *[given.get(name) for name in DECIDING])
+        kind, given = type(field), vars(field).get
+        sort = (
+            kind,
+            given("max_length"),
+            given("max_digits"),
+            given("decimal_places"),
+            given("db_collation"),
+        )
         found = known.get(sort)
         if found is None:
             found = ask()
@@ -153,7 +157,7 @@ def _local_fields(model: type[Model]) -> dict[str, AnyField]:
 def _bind(model: ModelState) -> dict[str, AnyField]:
     fields: dict[str, AnyField] = {}
     for name, field in model.fields.items():
-        bound = copy.copy(field)
+        bound = field.__copy__()
         bound.set_attributes_from_name(name)
         fields[name] = bound
     if model.options.get("order_with_respect_to"):

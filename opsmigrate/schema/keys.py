@@ -56,7 +56,7 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
 
 
 def _in_order(index: ClaimedIndex | Index) -> tuple[str, ...]:
-    return tuple(sorted(index.columns))
+    return tuple(sorted(index.columns)) if len(index.columns) > 1 else index.columns
 
 
 def _namesake(index: ClaimedIndex, table: Relation) -> Index | None:
@@ -98,16 +98,18 @@ def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
 
 
 def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
-    patterns = [name.endswith("_pattern_ops") for name in live.opclasses]
-    if claimed.like:
-        return all(patterns)
-    if claimed.opclasses:
+    if claimed.opclasses and not claimed.like:
         return tuple(map(str.lower, claimed.opclasses)) == live.opclasses
-    return "" in claimed.columns or not any(patterns)
+    patterns = [name for name in live.opclasses if name.endswith("_pattern_ops")]
+    if claimed.like:
+        return len(patterns) == len(live.opclasses)
+    return not patterns or "" in claimed.columns
 
 
 def _names_same(claimed: ClaimedIndex, live: Index) -> bool:
     """Return whether live and claimed condition and expressions name the same columns."""
+    if not claimed.named:
+        return True
     text = f"{live.predicate or ''} {live.expressions or ''}"
     return all(re.search(rf"\b{re.escape(column)}\b", text) for column in claimed.named)
 

@@ -13,6 +13,7 @@ from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
 SCHEMA = 2
+COMMANDS = {"load-test": "uat_load", "security-scan": "uat_scan"}
 HINTS = {
     Status.FAIL: "correct what it found, and run it again",
     Status.NOT_RUN: "run it again where it can reach everything, the network included",
@@ -48,8 +49,7 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
     """Return the file's verdict as the outcome of a check.
 
     What was found at another site or of another release is NOT_RUN: it says nothing of this one.
-    Raises UsageError where the file is none of scripts/load_test.py or scripts/security_scan.py,
-    or was changed.
+    Raises UsageError where the file is none of uat_load or uat_scan, or was changed.
     """
     found = _read(file)
     status, message = Status(found.status), found.message
@@ -64,7 +64,7 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
                 f"{file.name} is of the {name} {named}, not {expected}",
             )
             hint = "run it again for this site and this release"
-    again = f"python scripts/{found.tool.replace('-', '_')}.py"
+    again = f"python manage.py {COMMANDS[found.tool]}"
     if site := base_url or found.base_url:
         again += f" --base-url {shlex.quote(site)}"
     return Outcome(
@@ -95,8 +95,7 @@ def _read(file: Path) -> _Found:
     except (OSError, UnreadableError):
         pass
     raise UsageError(
-        f"{file} is not what scripts/load_test.py or scripts/security_scan.py wrote, or it was "
-        "changed since",
+        f"{file} is not what uat_load or uat_scan wrote, or it was changed since",
         id="bad-included-file",
-        hint="name the file of their --output with --include",
+        hint="name the file of their --result with --include",
     )

@@ -1,37 +1,14 @@
-"""`pip install .` puts opsmigrate in, typed, and nothing else."""
+"""`pip install` of the wheel puts opsmigrate in, typed, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from opsmigrate.pages import page_of
 from tests.conftest import ROOT
 
 FINDINGS = ROOT / "docs" / "findings"
 SCHEMAS = ROOT / "opsmigrate" / "json_schemas"
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install from a copy: a build leaves its traces in the folder."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    listed = subprocess.run(
-        [shutil.which("git") or "git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
-    options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--target", str(target)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
-    return target
 
 
 def test_only_opsmigrate_is_installed(installed: Path) -> None:

@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Answer, url_of
-from tests.interrupting import wait_until
-from tests.playbook_stub import STEPS, StubProject
+from tests.playbook_stub import STEPS, StubProject, ended, hold, start
 
 HELD = [
     pytest.param("migrate", marks=pytest.mark.named),
     "plan",
     *(step for step in STEPS if step != "migrate"),
 ]
-
-
-def start(project: StubProject, alias: str) -> subprocess.Popen[str]:
-    """Start run_playbook as a user would, in the project's folder."""
-    environment = {
-        **os.environ,
-        "PROJECT": str(ROOT),
-        "PYTHONPATH": str(ROOT),
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "OPSMIGRATE_TEST_DATABASE_URL": url_of(alias),
-    }
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "run_playbook", "--yes", "--format", "json"],
-        cwd=project.folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(process: subprocess.Popen[str]) -> Answer:
-    stdout, stderr = process.communicate(timeout=60)
-    assert "Traceback" not in stderr
-    return Answer(process.returncode, stdout, stderr)
 
 
 @pytest.fixture
@@ -55,14 +24,8 @@ def project(tmp_path: Path) -> StubProject:
     return stub
 
 
-def hold(project: StubProject, alias: str, step: str) -> subprocess.Popen[str]:
-    """Have a run that is in the midst of this step."""
-    (project.folder / f"hold.{step}").touch()
-    process = start(project, alias)
-    wait_until(lambda: (project.folder / f"held.{step}").exists() or process.poll() is not None)
-    assert process.poll() is None, process.communicate()
-    (project.folder / f"hold.{step}").unlink()
-    return process
+def left_in(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.rglob("*") if each.is_dir())
 
 
 def steps_from(step: str) -> list[str]:
@@ -76,6 +39,7 @@ def test_a_run_that_was_killed_in_a_step_goes_on_with_it(
     killed = hold(project, staging, step)
     killed.kill()
     killed.communicate()
+    assert left_in(project.temporary)
     project.called()
 
     again = ended(start(project, staging))
@@ -85,6 +49,8 @@ def test_a_run_that_was_killed_in_a_step_goes_on_with_it(
     journal = project.journal("default")
     assert [line["event"] for line in journal].count("begun") == 1
     assert journal[-1]["passed"] is True
+    # What the killed one had no time to delete.
+    assert left_in(project.temporary) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -18,7 +18,9 @@ from tests.unit.test_report import ERROR, report
 RESULT = Result(verdict=Verdict.FAILED, summary="no", findings=(ERROR,))
 COMMANDS = ROOT / "opsmigrate" / "management" / "commands"
 # What a command printed, or what it wrote where it was told to.
-READ_PAST_THE_SCHEMA = re.compile(r"json\.loads\([^\n]*(?:stdout|getvalue\(\)|report\.json)")
+READ_PAST_THE_SCHEMA = re.compile(
+    r"json\.loads\([^\n]*(?:stdout|getvalue\(\)|as_json\(\)|report\.json)"
+)
 
 
 def test_the_files_are_what_the_script_writes() -> None:

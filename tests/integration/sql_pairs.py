@@ -369,6 +369,35 @@ SQL_PAIRS = (
         after='migrations.AlterField("cage", "size", models.IntegerField(unique=True, null=True)),',
     ),
     SqlPair(
+        "a block that is a statement",
+        "DO $$ BEGIN ALTER TABLE zoo_cage ADD COLUMN note text; END $$",
+        "ALTER TABLE zoo_cage ADD note text",
+    ),
+    SqlPair(
+        "a block of several statements",
+        f"DO $do$ BEGIN {CHECK}; {INDEX}; END; $do$ LANGUAGE plpgsql",
+        INDEX,
+    ),
+    SqlPair(
+        "a block that handles what does not happen",
+        "DO $$ BEGIN ALTER TABLE zoo_cage DROP COLUMN size;"
+        " EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "CREATE VIEW sizes AS SELECT size FROM zoo_cage",
+    ),
+    SqlPair(
+        "a block that handles what is there already",
+        f"DO $$ BEGIN {MOOD}; EXCEPTION WHEN duplicate_object THEN null; END $$;"
+        " ALTER TABLE zoo_cage ADD note text",
+        "ALTER TABLE zoo_cage ADD note text",
+        setup=MOOD,
+    ),
+    SqlPair(
+        "a block whose statement asks the rows",
+        "DO 'BEGIN ALTER TABLE zoo_cage ALTER COLUMN size SET NOT NULL; END'",
+        NULLS,
+        finding="null-values",
+    ),
+    SqlPair(
         "a foreign key of Django's to a table that SQL has made",
         "CREATE TABLE zoo_warden (id bigint PRIMARY KEY)",
         "CREATE TABLE zoo_warden (id bigint PRIMARY KEY)",

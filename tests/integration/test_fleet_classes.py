@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from opsmigrate.fleet import catalogs
 from opsmigrate.fleet.catalogs import catalog_digests
 from opsmigrate.fleet.citus import on_citus
 from opsmigrate.fleet.classes import TargetClass, classes, difference
@@ -149,6 +150,15 @@ def test_what_cannot_be_said_of_a_target_leaves_it_alone(
         for name in "ab":
             execute(connections[empty_database], f"TRUNCATE {name}.django_migrations")
     assert len(found(empty_database, targets)) == (1 if known else 2)
+
+
+def test_a_server_without_publications_of_schemas_is_asked_nothing_of_them(
+    empty_database: str, write_migrations: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL 14."""
+    monkeypatch.setattr(catalogs, "KNOWS_SCHEMA_PUBLICATIONS", 10**9)
+    write_migrations(CAGE, AGE)
+    assert len(found(empty_database, schemas(empty_database, "a", "b"))) == 1
 
 
 def test_citus_is_named_with_what_does_not_hold_there(empty_database: str) -> None:

@@ -333,6 +333,21 @@ def test_a_member_that_somebody_holds_is_asked_by_itself(
     assert found.why == {"held": "somebody holds a table of it"}
 
 
+def test_what_a_session_does_to_the_first_is_said_of_nobody_else(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE, AGE)
+    first, *others = schemas(empty_database, "first", "second", "third")
+    with held(empty_database, "LOCK TABLE first.zoo_cage IN ACCESS SHARE MODE") as other:
+        execute(other, "SELECT pg_sleep(5.1)")
+        report = alone(first, with_questions=True)
+    assert [each["id"] for each in report["findings"]] == ["blocking-session"]
+    assert labels(told(empty_database, report, first, others)) == (
+        ["first"],
+        [["second", "third"]],
+    )
+
+
 def test_where_statements_are_limited_in_time_a_bigger_member_is_asked_by_itself(
     empty_database: str, write_migrations: Write, alone: Any
 ) -> None:
@@ -351,6 +366,15 @@ def test_where_statements_are_limited_in_time_a_bigger_member_is_asked_by_itself
     found = told(empty_database, alone(first, with_questions=True), first, others)
 
     assert labels(found) == (["first", "small"], [["big"]])
+    execute(connection, f"ALTER DATABASE {name} RESET statement_timeout")
+    report = alone(first, with_questions=True)
+    with owned(connection):
+        strict = told_by(report, first, others, {empty_database: connection}, sizes_count=True)
+    assert labels(strict) == (["first", "small"], [["big"]])
+    report["findings"].append({"id": "long-lock", "severity": "warning"})
+    with owned(connection):
+        strict = told_by(report, first, others, {empty_database: connection}, sizes_count=True)
+    assert labels(strict) == (["first"], [["big"], ["small"]])
 
 
 def test_a_report_without_questions_says_nothing_of_others(

@@ -85,6 +85,18 @@ LEFT_TO_A_REHEARSAL = {
     ),
     "a query": ("", "SELECT 1 FROM zoo_cage"),
     "a block": ("", "DO $$ BEGIN PERFORM 1; END $$"),
+    "a block with a condition": (
+        "",
+        "DO $$ BEGIN IF true THEN ALTER TABLE zoo_cage ADD note text; END IF; END $$",
+    ),
+    "a block whose errors are handled": (
+        "",
+        "DO $$ BEGIN ALTER TABLE zoo_cage ADD note text; EXCEPTION WHEN OTHERS THEN NULL; END $$",
+    ),
+    "a block of a language that the database does not have": (
+        "DROP EXTENSION plpgsql",
+        "DO $$ BEGIN ALTER TABLE zoo_cage ADD note text; END $$",
+    ),
     "a commit": ("", "COMMIT"),
     "another search_path": ("CREATE SCHEMA aside", "SET search_path TO aside"),
     "a new value that is used at once": (

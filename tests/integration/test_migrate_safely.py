@@ -13,6 +13,7 @@ from django.db import OperationalError, connections
 
 from opsmigrate.playbook.lock_holders import IDLE_SECONDS
 from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, OF_THE_COMMAND
+from tests.aliases import alias_of
 from tests.conftest import STRANGER, Answer, Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
@@ -146,8 +147,31 @@ def test_a_dry_run_says_what_it_would_do_with(
     said = safely(ops, alias, dry_run=True, format="text", attempts=7)
 
     assert said.code == 0
-    assert "lock_timeout 0.1 s, statement_timeout 60 s, at most 7 tries" in said.stdout
+    assert "lock_timeout 0.1 s, set by migrate_safely" in said.stdout
+    assert "statement_timeout 60 s, set by migrate_safely" in said.stdout
+    assert "It would try at most 7 times" in said.stdout
     assert applied(alias) == ["0001_step"]
+
+
+def test_the_time_outs_that_it_leaves_alone_are_said_as_they_stand(
+    ops: Ops, empty_database: str, write_migrations: Write
+) -> None:
+    """What code takes no forecast knows: statement_timeout stays as the alias has it."""
+    code = "migrations.RunPython(lambda apps, editor: None),"
+    alias = prepared(empty_database, write_migrations, code)
+    settings = connections[alias].settings_dict
+    options = {**settings["OPTIONS"], "options": "-c statement_timeout=7s -c lock_timeout=9s"}
+    choices = {"dry_run": True, "format": "text", "accept_undecided": True, "rehearse": "off"}
+
+    plain = safely(ops, alias, **choices)
+    with alias_of("given", **{**settings, "OPTIONS": options}) as given:
+        limited = safely(ops, given, **choices)
+
+    assert plain.code == limited.code == 0, plain.stdout
+    for said in (plain, limited):
+        assert "lock_timeout 0.1 s, set by migrate_safely" in said.stdout
+    assert "statement_timeout none" in plain.stdout
+    assert "statement_timeout 7 s, set by the client" in limited.stdout
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,11 @@ from scripts.demonstration.background import free_port
 from tests.aliases import alias_of
 from tests.backups import names
 from tests.conftest import Answer, Ops, environment_for, execute, query, run, url_of
-from tests.integration.zoo_migrations import migrate
+from tests.faults.test_migrate_beside_holders import LOCK_TIMEOUT, MARGIN, measured_writer
+from tests.integration.test_migrate_safely import ADD_AGE, columns, held_for, safely
+from tests.integration.zoo_migrations import Write, migrate
 from tests.planting import planted
+from tests.rehearsals import prepared
 
 pytestmark = pytest.mark.system
 
@@ -153,6 +156,37 @@ def test_in_transaction_mode_a_seed_and_a_backup_refuse_and_nothing_is_written(
     assert names(tmp_path) == []
     columns = "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'"
     assert query(staging, columns + " AND attrelid = 'treasury_payment'::regclass") == []
+
+
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_in_session_mode_migrate_safely_lets_no_writer_wait_for_long(
+    empty_database: str, write_migrations: Write, ops: Ops, seconds: int
+) -> None:
+    alias = prepared(empty_database, write_migrations, ADD_AGE)
+
+    with (
+        through(alias, "session") as pooled,
+        measured_writer(alias) as waits,
+        held_for(alias, seconds),
+    ):
+        answer = safely(ops, pooled, lock_timeout=LOCK_TIMEOUT, accept_undecided=True)
+
+    assert answer.code == 0, answer.stdout
+    assert "age" in columns(alias)
+    assert 0.3 < max(waits) < LOCK_TIMEOUT + MARGIN
+
+
+def test_in_transaction_mode_what_migrates_refuses(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    alias = prepared(empty_database, write_migrations, ADD_AGE)
+
+    with through(alias, "transaction") as pooled:
+        safe = safely(ops, pooled, accept_undecided=True)
+        whole = ops("run_playbook", database=pooled, yes=True)
+
+    assert [(each.code, each.ids) for each in (safe, whole)] == [(4, ["pooled-by-transaction"])] * 2
+    assert "age" not in columns(alias)
 
 
 def test_in_transaction_mode_what_only_looks_still_answers(staging: str, ops: Ops) -> None:

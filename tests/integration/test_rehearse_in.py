@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from opsmigrate.management import rehearse_in as rehearse_in_clone
-from opsmigrate.preflight.rehearsal.same_database import identity_of
+from opsmigrate.postgres.identity import identity_of
 from tests.aliases import alias_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
@@ -80,7 +80,7 @@ def test_the_live_database_is_never_rehearsed_in_whatever_its_alias_calls_it(
 def test_the_process_itself_does_nothing_in_the_live_database(
     empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rehearse_in_clone, "require_not_live", lambda *_: None)
+    monkeypatch.setattr(rehearse_in_clone, "require_not_live", lambda _, clone: identity_of(clone))
     alias = prepared(empty_database, write_migrations, DOUBLE)
 
     answer = rehearse_in(ops, alias, alias)

@@ -284,6 +284,8 @@ def test_commands_of_the_settings_run_around_a_step(
     assert (answer.code, answer.ids) == (3, ["hook-failed"])
     assert "'/there/is/none' before the step migrate" in answer.report["facts"]["summary"]
     assert project.called() == []
+    # The first command before it was run, and what it did must not stay.
+    assert noted.read_text().splitlines()[2:] == ["before migrate None", "after migrate 3"]
 
 
 @pytest.fixture

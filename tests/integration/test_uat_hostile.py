@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from django.test import override_settings
 from opsmigrate.uat import site, timed
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops
+from tests.json_reports import parsed
 from tests.sites import site_that_answers
 
 pytestmark = pytest.mark.adversary
@@ -137,5 +137,5 @@ def test_a_page_that_is_long_to_read_is_read_and_compared(
         )
 
     assert saved.code == 0, saved.stdout
-    assert json.loads(file.read_text())["pages"]["/"]["words"][:3] == ["Total", "7", "EUR"]
+    assert parsed(file.read_text())["pages"]["/"]["words"][:3] == ["Total", "7", "EUR"]
     assert check_of(compared, "baseline-pages")["message"].startswith("1 page is unchanged")

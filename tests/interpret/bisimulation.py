@@ -34,6 +34,8 @@ SELECT relation, mode FROM pg_locks
 WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+# What the server may raise for what is not read in a query: names, types, literals.
+UNREAD = ("42", "22", "0A")
 FILES, INDEXES = "rm", "iI"
 
 
@@ -199,20 +201,19 @@ def _raises(effects: Effects, happened: Happened) -> Iterable[Difference]:
         elif state == INSUFFICIENT_PRIVILEGE and effects.rights:
             # A right that the role lacks is looked at first, and was asked for.
             return
+        # Of what is not read, it may be another error that is told first.
         elif state not in (None, refusal.sqlstate) and not state.startswith(_asked(effects)):
             yield Difference("raises", f"{claimed}, server {state}: {words}")
     elif state == INSUFFICIENT_PRIVILEGE:
         if not effects.rights:
             yield Difference("rights", f"ours needs none, server: {words}")
-    elif state is not None and effects.unread and state.startswith("42"):
-        return
     elif state is not None and not effects.runs_code and not state.startswith(_asked(effects)):
         yield Difference("raises", f"ours nothing, server {state}: {words}")
 
 
 def _asked(effects: Effects) -> tuple[str, ...]:
-    """Return with what the rows may raise; of a cast it is only the class, 22."""
-    return tuple(each.sqlstate for each in effects.questions)
+    """Return with what the rows, or what was not read, may raise; of a cast only the class, 22."""
+    return (*(each.sqlstate for each in effects.questions), *(UNREAD if effects.unread else ()))
 
 
 def _did(

@@ -63,6 +63,8 @@ CREATE TABLE parent (id int PRIMARY KEY, n int NOT NULL CHECK (n > 0), label tex
 CREATE TABLE child (own int DEFAULT 1) INHERITS (parent);
 CREATE TABLE grandchild () INHERITS (child);
 CREATE TABLE lonely (id int PRIMARY KEY, n int NOT NULL, label text, m int);
+CREATE TABLE to_parent (id int PRIMARY KEY, parent_id int REFERENCES parent);
+CREATE TABLE to_parent_too (more text) INHERITS (to_parent);
 INSERT INTO parent VALUES (1, 1, 'p');
 INSERT INTO child VALUES (2, 2, 'c', 1);
 CREATE TABLE parted (n int, made date, label text, author_id int REFERENCES author)
@@ -80,6 +82,9 @@ CREATE TABLE listed_rest PARTITION OF listed DEFAULT;
 INSERT INTO listed VALUES (1, 'l000'), (2, 'l100');
 CREATE TABLE to_listed (id int, listed_id int, region text,
     FOREIGN KEY (listed_id, region) REFERENCES listed (id, region));
+CREATE TABLE parted_to (id int, region text, part_id int, book_id bigint REFERENCES book,
+    FOREIGN KEY (part_id, region) REFERENCES listed (id, region)) PARTITION BY LIST (region);
+CREATE TABLE parted_to_a PARTITION OF parted_to FOR VALUES IN ('l000', 'l001');
 CREATE UNLOGGED TABLE noise (id int, word varchar(20), at timestamptz);
 INSERT INTO noise VALUES (1, 'abc', '2020-01-01'), (1, NULL, NULL);
 CREATE TABLE typed (id int, whole author, moods mood[], used int DEFAULT nextval('used_seq'));

@@ -59,6 +59,8 @@ def test_everything_has_a_default() -> None:
         drift_waivers=(),
         playbook=PlaybookSettings(before={}, after={}),
         journal_dir=Path("reports"),
+        fleet=None,
+        fleet_storage=None,
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -88,6 +90,8 @@ def test_every_key_can_be_set() -> None:
         OLD_RELEASE="error",
         PLAYBOOK={"BEFORE": {"migrate": [["true"]]}},
         JOURNAL_DIR="/srv/journal",
+        FLEET="shop.fleet.tenants",
+        FLEET_STORAGE="reports",
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
     )
 
@@ -109,6 +113,8 @@ def test_every_key_can_be_set() -> None:
         drift_waivers=(),
         playbook=PlaybookSettings(before={"migrate": (("true",),)}, after={}),
         journal_dir=Path("/srv/journal"),
+        fleet="shop.fleet.tenants",
+        fleet_storage="reports",
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

@@ -73,7 +73,10 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
 
 
 def test_the_code_that_it_writes_uses_what_is_there(tmp_path: Path) -> None:
-    """Only mypy sees an attribute that has another name by now."""
+    """Only mypy sees an attribute that has another name by now. And the rule of CONTRIBUTING.md."""
+    recipe = sections((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    [shown] = re.findall(r"^```python\n(.+?)^```", recipe["Add a preflight rule"], re.M | re.S)
+    (tmp_path / "shown.py").write_text(shown, encoding="utf-8")
     for name, kind in new_rule.KINDS.items():
         rule = new_rule.Rule(f"stub-of-{name}", kind, kind.severities[0])
         (tmp_path / f"{rule.name}.py").write_text(rule.filled(kind.code), encoding="utf-8")

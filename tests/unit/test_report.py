@@ -1,6 +1,5 @@
 """What every command says: verdicts, exit codes, the JSON object, the text."""
 
-import json
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -19,6 +18,7 @@ from opsmigrate.errors import (
 )
 from opsmigrate.report import Database, Finding, Report, Result, Severity, Undecided, Verdict
 from opsmigrate.steps import command, statement
+from tests.json_reports import parsed
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 STARTED = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
@@ -67,7 +67,7 @@ def report(**changes: object) -> Report:
             undecided=(
                 Undecided("treasury.0003_fill, operation 0: RunPython", "what it does is code"),
             ),
-            facts={"plan": ["treasury.0002_phase6_dashboard_models"]},
+            facts={"page": "# missing-column"},
             detail=("Plan:", "  treasury.0002_phase6_dashboard_models"),
         ),
         exit_code=1,
@@ -138,7 +138,7 @@ def test_an_error_becomes_a_result_with_one_finding(
 
 
 def test_the_json_has_exactly_the_keys_of_the_design() -> None:
-    body = json.loads(report().as_json())
+    body = parsed(report().as_json())
 
     assert list(body) == [
         "schema",
@@ -190,16 +190,16 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
     ]
     assert body["facts"] == {
         "summary": report().result.summary,
-        "plan": ["treasury.0002_phase6_dashboard_models"],
+        "page": "# missing-column",
     }
 
 
 def test_what_could_not_be_known_is_null() -> None:
-    body = json.loads(report(database=None).as_json())
+    body = parsed(report(database=None).as_json())
     assert body["database"] is None
 
     unreached = Database(alias="default", name="x", host=None, port=None)
-    body = json.loads(report(database=unreached).as_json())
+    body = parsed(report(database=unreached).as_json())
     assert body["database"]["server_version"] is None
     assert body["database"]["system_identifier"] is None
     assert body["database"]["oid"] is None
@@ -271,7 +271,7 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
         "      and 2 more: --format json has them all",
         "  - zoo.0009: RunSQL: the server did not say",
     ]
-    assert len(json.loads(report(result=result).as_json())["undecided"]) == 8
+    assert len(parsed(report(result=result).as_json())["undecided"]) == 8
 
 
 def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:
@@ -359,9 +359,7 @@ def test_steps_are_said_once_and_the_last_line_asks_again() -> None:
     assert "ask again" not in report(result=result).as_text()
     informed = replace(again, findings=(replace(ERROR, severity=Severity.INFO),))
     assert "ask again" not in report(result=informed).as_text()
-    assert [
-        len(item["steps"]) for item in json.loads(report(result=again).as_json())["findings"]
-    ] == [
+    assert [len(item["steps"]) for item in parsed(report(result=again).as_json())["findings"]] == [
         1,
         2,
         1,

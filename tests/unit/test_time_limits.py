@@ -9,7 +9,7 @@ from django.db import migrations
 
 from opsmigrate.playbook.time_limits import statement_limit
 
-FAST, SLOW, UNKNOWN = {"seconds": 0.1}, {"seconds": 30.0}, {"seconds": None}
+FAST, SLOW, UNKNOWN = 0.1, 30.0, None
 CODE = migrations.RunPython(migrations.RunPython.noop)
 HIDDEN = migrations.SeparateDatabaseAndState(database_operations=[CODE])
 
@@ -27,8 +27,6 @@ def plan(*operations: Any) -> list[migrations.Migration]:
         ([FAST, SLOW], (), False, 600),
         ([], (), False, 60),
         ([FAST, UNKNOWN], (), True, None),
-        # The forecast could not be made.
-        ([{}], (), True, None),
         ([FAST], (CODE,), False, None),
         ([FAST], (HIDDEN,), False, None),
         ([SLOW], (CODE,), True, 600),

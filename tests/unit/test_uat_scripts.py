@@ -1,4 +1,4 @@
-"""What the load test and the security scan make of what their tools said."""
+"""What uat_load and uat_scan make of what their tools said, and how the scripts call them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from opsmigrate.uat.load.figures import Figures, figures_of, judge, kinds_of
+from opsmigrate.uat.security_scan import code_part, packages_part, scan_code
 from scripts.environment import ROOT
-from scripts.load_test import Figures, figures_of, judge, kinds_of
-from scripts.security_scan import code_part, packages_part, scan_code
+from scripts.result_option import as_result
 
 
 def figures(**changes: Any) -> Figures:
@@ -110,3 +111,13 @@ def test_the_code_of_this_project_passes_its_own_scan(folder: str) -> None:
     part = scan_code([ROOT / folder])
 
     assert (part.status, part.name) == ("PASS", "bandit"), part.saw
+
+
+def test_the_scripts_say_what_the_commands_take() -> None:
+    asked = ["--base-url", "http://a", "--output=reports/before.json", "--users", "5"]
+
+    assert as_result(asked) == [
+        *("--base-url", "http://a", "--users", "5"),
+        *("--result", "reports/before.json"),
+    ]
+    assert as_result(["--settings=x", "--code", "."]) == ["--settings=x", "--code", "."]

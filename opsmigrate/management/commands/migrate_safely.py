@@ -15,7 +15,9 @@ from opsmigrate.playbook.fingerprints import fingerprints
 from opsmigrate.playbook.migrate import HowToMigrate, migrate_safely
 from opsmigrate.playbook.one_at_a_time import OF_THE_COMMAND, one_at_a_time, require_session
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY, TimeLimits, statement_limit
-from opsmigrate.preflight.live.planned_locks import PlannedLock
+from opsmigrate.postgres.identity import identity_of
+from opsmigrate.preflight.examination import Examination
+from opsmigrate.preflight.live.timeouts import LOCK, STATEMENT, Limit, in_lines
 from opsmigrate.preflight.plan import Plan, make_plan
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import command
@@ -74,18 +76,27 @@ class Command(ReportCommand):
         with one_at_a_time(run.connection, run.session, key=OF_THE_COMMAND, what="migrate_safely"):
             # Before the examination: what it reads of the files may change while it takes its time.
             plan = make_plan(run.connection, arguments_of(options))
-            result = examined(run, options)
+            identity = tuple(identity_of(run.connection))
+            examination = examined(run, options)
+            limits = _limits(run, plan, examination, options)
+            result = _with_time_outs(examination, limits)
             judged = result.failing_on(Severity(options["fail_on"]))
             if judged.verdict is not Verdict.PASSED:
                 return replace(judged, summary=f"nothing was migrated: {judged.summary}")
-            how = _how(run, plan, result, options)
+            # A connection that was lost is opened again.
+            if tuple(identity_of(run.connection)) != identity:
+                raise RefusedError(
+                    "another server answers now than the one that was examined first",
+                    id="another-database",
+                    hint="let the alias lead to one database, whoever asks and whenever",
+                )
+            how = replace(_how(plan, examination, limits, options), identity=identity)
             if options["dry_run"]:
                 return _planned(result, how)
             return _together(
                 result,
                 migrate_safely(
                     run.connection,
-                    run.session,
                     how,
                     run.progress,
                     recovery=lambda: _left_behind(run, options),
@@ -93,11 +104,38 @@ class Command(ReportCommand):
             )
 
 
-def _how(run: Run, plan: Plan, result: Result, options: dict[str, Any]) -> HowToMigrate:
-    steps = [(each.migration, each.backwards) for each in plan.steps]
-    prints = fingerprints(steps)
-    examined_plan = [(each["migration"], each["backwards"]) for each in result.facts["plan"]]
-    if examined_plan != [(each.migration, each.backwards) for each in prints]:
+def _limits(run: Run, plan: Plan, examination: Examination, options: dict[str, Any]) -> TimeLimits:
+    """Return the time-outs that its sessions get, in the place of those that they would have."""
+    return TimeLimits(
+        lock=options["lock_timeout"] or run.settings.lock_timeout_seconds,
+        statement=options["statement_timeout"]
+        or statement_limit(
+            examination.seconds,
+            [step.migration for step in plan.steps],
+            rehearsed=examination.rehearsed,
+        ),
+    )
+
+
+def _with_time_outs(examination: Examination, limits: TimeLimits) -> Result:
+    """Return the result, with the time-outs that this command's sessions have."""
+    result = examination.result
+    if not examination.plan:
+        return result
+    own = {LOCK: limits.lock, STATEMENT: limits.statement}
+    stand = dict(examination.limits) | {
+        name: Limit(name, seconds, "by migrate_safely")
+        for name, seconds in own.items()
+        if seconds is not None
+    }
+    return replace(result, detail=(*result.detail, *in_lines(stand, "the sessions of migrate")))
+
+
+def _how(
+    plan: Plan, examination: Examination, limits: TimeLimits, options: dict[str, Any]
+) -> HowToMigrate:
+    prints = fingerprints((each.migration, each.backwards) for each in plan.steps)
+    if list(examination.plan) != [(each.migration, each.backwards) for each in prints]:
         raise RefusedError(
             "the plan changed while it was examined",
             id="plan-changed",
@@ -105,52 +143,26 @@ def _how(run: Run, plan: Plan, result: Result, options: dict[str, Any]) -> HowTo
             "run this again",
             steps=(command("python manage.py migrate_safely"),),
         )
-    rehearsal = result.facts["rehearsal"]
-    statement = options["statement_timeout"] or statement_limit(
-        result.facts["statements"],
-        [migration for migration, _ in steps],
-        rehearsed=rehearsal is not None and bool(rehearsal["applied"]),
-    )
     return HowToMigrate(
+        identity=(),
         target=arguments_of(options),
         plan=prints,
-        locks=_locks(result),
-        limits=TimeLimits(
-            lock=options["lock_timeout"] or run.settings.lock_timeout_seconds, statement=statement
-        ),
+        locks=examination.locks,
+        limits=limits,
         attempts=options["attempts"],
         end_blockers=options["end_blockers"],
         verbosity=options["verbosity"],
     )
 
 
-def _locks(result: Result) -> tuple[PlannedLock, ...]:
-    """Return the locks that the examination expects."""
-    return tuple(
-        PlannedLock(
-            number=number,
-            table=lock["table"],
-            mode=lock["mode"],
-            migration=each["migration"],
-            operation=each["operation"],
-        )
-        for number, each in enumerate(result.facts["statements"])
-        for lock in each.get("locks") or ()
-    )
-
-
-def _limits_line(how: HowToMigrate) -> str:
-    statement = how.limits.statement
-    return (
-        f"lock_timeout {how.limits.lock:g} s, statement_timeout "
-        f"{'none' if statement is None else f'{statement:g} s'}, at most {how.attempts} tries; "
-        f"what runs CONCURRENTLY waits up to {SECONDS_CONCURRENTLY:g} s, and blocks nobody"
-    )
-
-
 def _planned(result: Result, how: HowToMigrate) -> Result:
     return replace(
-        result, detail=(*result.detail, "", "It would migrate with:", f"  {_limits_line(how)}")
+        result,
+        detail=(
+            *result.detail,
+            f"It would try at most {how.attempts} times; what runs CONCURRENTLY waits up to "
+            f"{SECONDS_CONCURRENTLY:g} s, and blocks nobody",
+        ),
     ).with_facts(
         applied=[],
         attempts=0,
@@ -175,6 +187,6 @@ def _left_behind(run: Run, options: dict[str, Any]) -> Sequence[Finding]:
     again = examined(run, {**options, "rehearse": "off", "require_backup": None})
     return [
         each
-        for each in again.findings
+        for each in again.result.findings
         if each.id == "half-applied" or each.severity is Severity.ERROR
     ]

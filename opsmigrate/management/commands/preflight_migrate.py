@@ -1,6 +1,7 @@
 """Return whether `migrate` with the same arguments will apply, why not, and what to type."""
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.errors import OpsmigrateError
@@ -10,8 +11,12 @@ from opsmigrate.management.examination import add_examination, examined
 from opsmigrate.management.output import confirmed
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.pages import page_of
+from opsmigrate.preflight.live.timeouts import in_lines
 from opsmigrate.report import Result, Verdict
 from opsmigrate.shown import shown
+
+# These are the time-outs that the forecast goes by.
+OF_MIGRATE = "this session, and of migrate if it has the same PGOPTIONS"
 
 
 class Command(ReportCommand):
@@ -67,7 +72,9 @@ class Command(ReportCommand):
 
     def run(self, run: Run, **options: Any) -> Result:
         """Examine the database of `run`."""
-        return examined(run, options, confirm=None if options["no_input"] else self._confirm)
+        found = examined(run, options, confirm=None if options["no_input"] else self._confirm)
+        times = in_lines(found.limits, OF_MIGRATE) if found.plan else ()
+        return replace(found.result, detail=(*found.result.detail, *times))
 
     def _confirm(self, what: str) -> bool:
         self.stderr.write(shown(what))

@@ -15,6 +15,7 @@ from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.playbook.command_process import CommandEnd, run_command
 from opsmigrate.playbook.fingerprints import fingerprints, release_digest
 from opsmigrate.playbook.hooks import Hooks
@@ -40,6 +41,7 @@ from opsmigrate.playbook.sequence import (
     is_mended_by_seed,
 )
 from opsmigrate.playbook.step_list import step_list
+from opsmigrate.postgres.identity import timeline_of
 from opsmigrate.preflight.plan import MigrateArguments, Plan, make_plan
 from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -113,6 +115,7 @@ class Command(ReportCommand):
     def run(self, run: Run, **options: Any) -> Result:
         """Run the steps that are left, or say which these are."""
         require_session(run.connection, "run_playbook")
+        reap_temporary_folders()
         plan = make_plan(run.connection, MigrateArguments())
         if plan.executor is None:
             found = plan.findings
@@ -123,7 +126,9 @@ class Command(ReportCommand):
         ) as holder:
             journal = Journal(run.settings.journal_dir, run.connection.alias)
             runs = journal.runs()
-            last = runs[-1] if runs and not runs[-1].passed else None
+            # One that was ended after its last step is done, whatever it still had to write.
+            unfinished = runs and not runs[-1].passed and steps_left(runs[-1])
+            last = runs[-1] if unfinished else None
             resumed = _resumed(last, about, options)
             steps = _steps(resumed, options)
             asked = _asked(run, options, resumed)
@@ -201,6 +206,7 @@ def _about(run: Run, plan: Plan, executor: MigrationExecutor) -> About:
         release=release_digest(executor),
         plan=tuple((each.migration, each.digest) for each in prints),
         applied=applied_migrations(run.connection),
+        timeline=timeline_of(run.connection),
     )
 
 

@@ -92,7 +92,7 @@ class Command(ReportCommand):
             action="append",
             default=[],
             metavar="FILE",
-            help="include the results of scripts/load_test.py or scripts/security_scan.py",
+            help="include the results of uat_load or uat_scan; may be given several times",
         )
         parser.add_argument(
             "--report-dir", default="reports", metavar="DIR", help="default: reports"

@@ -49,6 +49,13 @@ class ForecastReport:
         """Return what is expected of each statement."""
         return self.forecast.costs if self.forecast else ()
 
+    @property
+    def seconds(self) -> tuple[float | None, ...]:
+        """Return what each statement may take, None where that is not known."""
+        if self.forecast is None:
+            return (None,) * len(self.planned)
+        return tuple(cost.seconds for cost in self.costs)
+
     def statements_as_json(self) -> list[dict[str, Any]]:
         """Return the statements as the JSON report has them."""
         if self.forecast is None:

@@ -41,4 +41,4 @@ def doubt_refused(
 
 def _knows_better(rehearsal: Rehearsal) -> bool:
     whole = not (rehearsal.gaps or rehearsal.selection.absent or rehearsal.differing)
-    return whole and rehearsal.failure is None and not rehearsal.stopped
+    return whole and rehearsal.succeeded

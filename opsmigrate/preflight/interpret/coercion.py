@@ -60,7 +60,9 @@ def row_types(schema: Schema) -> dict[str, Name]:
     """Return the types that relations made."""
     cache = schema.__dict__.get("_row_types")
     if cache is None:
-        cache = {user_type(name): name for name in schema.relations}
+        cache = {
+            user_type(name): name for name, each in schema.relations.items() if each.kind != "S"
+        }
         schema.__dict__["_row_types"] = cache
     found: dict[str, Name] = cache
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.coercion import base_type
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Column, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import element_type
@@ -14,6 +14,8 @@ from opsmigrate.sql.types import element_type
 COLLATABLE = frozenset({"text", "character varying", "character", "name", "public.citext"})
 # The database's own: not noted.
 DEFAULT = Name("pg_catalog", "default")
+# What a `name` is sorted by.
+OF_NAMES = Name("pg_catalog", "C")
 
 
 def is_collatable(schema: Schema, type_: str) -> bool:
@@ -21,6 +23,12 @@ def is_collatable(schema: Schema, type_: str) -> bool:
     base = base_type(schema, type_)
     base = element_type(base) or base
     return base_type(schema, base) in COLLATABLE or base.endswith(".citext")
+
+
+def own_collation(schema: Schema, column: Column) -> Name:
+    """Return by what a column is sorted where nothing else is said."""
+    of_type = OF_NAMES if base_type(schema, column.type) == "name" else DEFAULT
+    return column.collation or of_type
 
 
 def collation_of(step: Step, node: Any, type_: str) -> Name | None:

@@ -132,7 +132,8 @@ class Effects:
     assigned: list[Assigned] = field(default_factory=list)
     reads: set[Use] = field(default_factory=set)
     runs_code: bool = False
-    # It has a query whose names and types were not looked at: it may be refused for them (42…).
+    # It has a query or a condition whose names, types and literals were not all looked at: it may
+    # be refused for them (42…, 22…, 0A000).
     unread: bool = False
     outside: list[str] = field(default_factory=list)
 

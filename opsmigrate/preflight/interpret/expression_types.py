@@ -183,8 +183,7 @@ def _operator(place: Place, node: Any) -> Typed:
 
 def _in(place: Place, name: str, left: Typed, items: Sequence[Any]) -> Typed:
     parts = [typed(place, each) for each in items]
-    known = {each.type for each in parts if each.type != UNKNOWN}
-    if len(known | ({left.type} - {UNKNOWN})) > 1 and len(parts) > 1:
+    if len(parts) > 1:
         shown = common_type(place, [left, *parts])
         if shown is not None:
             parts = [coerced(place, each, shown, "i") or each for each in parts]
@@ -196,6 +195,8 @@ def _any(place: Place, name: str, node: Any) -> Typed:
     element = element_type(base_type(place.schema, right.type))
     if element is None and right.type != UNKNOWN:
         raise refuse("42809", "not-an-array")
+    if right.type == UNKNOWN and left.type != UNKNOWN:
+        coerced(place, right, f"{without_modifier(left.type)}[]", "i")
     one = Typed(type=element or UNKNOWN, volatility=right.volatility)
     return joined([_operated(place, name, [left, one]), right, left], "boolean")
 
@@ -209,6 +210,9 @@ def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
         if any("range" in each.type for each in parts):
             raise UnknownError("the operators of ranges")
         raise refuse("42883", "missing-operator", name=name)
+    if len(found) > 1 and name == "||":
+        # Of an array and a literal, polymorphic operators that the literal chooses from.
+        raise UnknownError("which operator || is")
     if len(found) > 1:
         raise refuse("42725", "ambiguous-operator", name=name)
     value = _called(place, found[0], parts)
@@ -221,7 +225,7 @@ def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:
     for part, taken in zip(parts, callee.arguments, strict=True):
         if taken not in POLYMORPHIC:
             coerced(place, part, taken, "i")
-        elif part.type == UNKNOWN and taken == "anyenum":
+        elif part.type == UNKNOWN and taken in ("anyenum", "anyarray", "anycompatiblearray"):
             known = [each.type for each in parts if each.type != UNKNOWN]
             coerced(place, part, known[0] if known else taken, "i")
     result = _result(place, callee, parts)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opsmigrate.preflight.interpret.coercion import base_type, facts_of, is_binary
+from opsmigrate.preflight.interpret.coercion import base_type, facts_of, is_binary, row_types
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
-from opsmigrate.sql.types import without_modifier
+from opsmigrate.sql.types import element_type, without_modifier
 
 
 class Method(NamedTuple):
@@ -50,6 +50,17 @@ def default_class(schema: Schema, method: str, type_: str) -> OperatorClass | No
         if len(found) == 1:
             return found[0]
     return None
+
+
+def is_ordered(schema: Schema, type_: str) -> bool:
+    """Return whether values of a type, and all in them, can be sorted (TYPECACHE_LT_OPR)."""
+    base = base_type(schema, type_)
+    if (element := element_type(base)) is not None:
+        return is_ordered(schema, element)
+    if (row := row_types(schema).get(base)) is not None:
+        columns = schema.relations[row].columns.values()
+        return all(is_ordered(schema, each.type) for each in columns)
+    return default_class(schema, "btree", base) is not None
 
 
 def named_class(

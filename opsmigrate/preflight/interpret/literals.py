@@ -61,7 +61,9 @@ def literal_fits(
         return True if schema.visible(parts[0] or None, parts[2]) is not None else None
     if base == "regconfig":
         return True if text.removeprefix("pg_catalog.") in CONFIGURATIONS else None
-    rule = _array if element_type(base) is not None else RULES.get(base)
+    if (element := element_type(base)) is not None:
+        return _array(schema, text.strip(), element)
+    rule = RULES.get(base)
     return None if rule is None else rule(text.strip(), base)
 
 
@@ -111,8 +113,18 @@ def _date(text: str, base: str) -> bool | None:
     return True if plain and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 28 else None
 
 
-def _array(text: str, base: str) -> bool | None:
-    return True if text == "{}" else None
+def _array(schema: Schema, text: str, element: str) -> str | bool | None:
+    """Look at the elements where nothing is quoted, escaped or within another array."""
+    if text[:1] not in ("{", "["):
+        return INVALID
+    inner = text[1:-1]
+    if text[0] != "{" or text[-1] != "}" or set(inner) & set('"\\{}'):
+        return None
+    parts = [each.strip() for each in inner.split(",")] if inner.strip() else []
+    if any(not each or each.upper() == "NULL" for each in parts):
+        return None
+    fits = [literal_fits(schema, each, element) for each in parts]
+    return next((each for each in fits if each is not True), True)
 
 
 def _tid(text: str, base: str) -> str | bool:
@@ -140,7 +152,13 @@ def _address(text: str, read: Callable[[str], Any]) -> bool | None:
     return True
 
 
+def _record(text: str, base: str) -> str:
+    """No text is taken for a row whose columns nothing says (record_in)."""
+    return "0A000"
+
+
 RULES = {
+    "record": _record,
     "tid": _tid,
     "inet": _inet,
     "cidr": _cidr,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.collation import OF_NAMES
 from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.queries import is_systems, queried
@@ -21,7 +22,6 @@ from opsmigrate.sql.types import without_modifier
 
 COUNTED = "count"
 TEXTS = ("text", "character varying", "character")
-OF_NAMES = Name("pg_catalog", "C")
 BOOLEANS = 150_000
 
 

@@ -189,7 +189,10 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         triggers={each[1]: _trigger(read, each) for each in read.of(oid, "TRIGGERS")},
         policies={each[1]: _policy(each) for each in read.of(oid, "POLICIES")},
         rules={name: event for _, name, event in read.of(oid, "RULES")},
-        statistics=frozenset(Name(*each) for _, *each in read.of(oid, "STATISTICS")),
+        statistics=frozenset(Name(*each) for _, *each, _ in read.of(oid, "STATISTICS")),
+        of_expressions=frozenset(
+            Name(*each) for _, *each, has in read.of(oid, "STATISTICS") if has
+        ),
         parents=tuple(read.names[parent] for _, parent in read.of(oid, "PARENTS")),
         of_type=Name(*of_type) if of_type else None,
         bound=bound,

@@ -183,6 +183,8 @@ class Relation:
     # Name -> pg_rewrite.ev_type, but for _RETURN of views.
     rules: Mapping[str, str] = field(default_factory=dict)
     statistics: frozenset[Name] = frozenset()
+    # Those of them that have expressions.
+    of_expressions: frozenset[Name] = frozenset()
     parents: tuple[Name, ...] = ()
     # CREATE TABLE … OF this composite type.
     of_type: Name | None = None
@@ -329,10 +331,14 @@ class Schema:
         """Return what a type's name in a statement finds: a type, or the rows of a relation."""
         for each in (schema,) if schema else (TEMPORARY, *self.search_path):
             found = Name(each, name)
-            relation = self.relations.get(found)
-            if found in self.types or (relation is not None and relation.kind != "S"):
+            if found in self.types or self.with_rows(found) is not None:
                 return found
         return None
+
+    def with_rows(self, type_: Name) -> Relation | None:
+        """Return the relation whose rows are of the type of this name: a sequence makes none."""
+        found = self.relations.get(type_)
+        return found if found is not None and found.kind != "S" else None
 
     def home(self, schema: str | None) -> str | None:
         """Return the schema in which a CREATE puts something; None where there is none."""

@@ -161,7 +161,8 @@ WHERE r.rulename = '_RETURN'
 """)
 STATISTICS = _of_schemas("""
 WITH {namespaces}
-SELECT stxrelid, n.name, stxname::text FROM pg_statistic_ext JOIN n ON n.oid = stxnamespace
+SELECT stxrelid, n.name, stxname::text, stxexprs IS NOT NULL
+FROM pg_statistic_ext JOIN n ON n.oid = stxnamespace
 """)
 PARENTS = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno"
 SEQUENCES = """

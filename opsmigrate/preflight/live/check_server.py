@@ -13,7 +13,7 @@ from opsmigrate.preflight.live.server_settings import check_server_settings
 from opsmigrate.preflight.live.timeouts import (
     LOCK,
     STATEMENT,
-    assumed,
+    Limit,
     estimated_times,
     measured_times,
     read_limits,
@@ -28,10 +28,10 @@ def check_server(
     ledger: Ledger,
     costs: Sequence[StatementCost],
     rehearsal: Rehearsal | None,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+) -> tuple[dict[str, Any], dict[str, Limit]]:
     """Report what the server, its settings and other sessions would do to the plan.
 
-    Returns the facts, and lines of the text report.
+    Returns the facts, and the time-outs of this session.
 
     `costs` are the statements of the plan with their locks and seconds.
     """
@@ -46,4 +46,4 @@ def check_server(
     ending = [limits[name].seconds for name in (LOCK, STATEMENT) if name in limits]
     find_blockers(connection, catalog, costs, min(ending, default=None), ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
-    return {"timeouts_seconds": timeouts, **facts}, assumed(limits)
+    return {"timeouts_seconds": timeouts, **facts}, limits

@@ -78,8 +78,8 @@ def read_limits(connection: BaseDatabaseWrapper) -> dict[str, Limit]:
         }
 
 
-def assumed(limits: Mapping[str, Limit]) -> tuple[str, ...]:
-    """Return the lines that say which time-outs the forecast goes by."""
+def in_lines(limits: Mapping[str, Limit], whose: str) -> tuple[str, ...]:
+    """Return the lines that say which time-outs stand; `whose` says in which sessions."""
     words = [
         f"{name} {limits[name].seconds:g} s, set {limits[name].source}"
         if name in limits
@@ -87,7 +87,7 @@ def assumed(limits: Mapping[str, Limit]) -> tuple[str, ...]:
         for name in ("lock_timeout", STATEMENT)
     ]
     return (
-        "Time-outs of this session, and of migrate if it has the same PGOPTIONS:",
+        f"Time-outs of {whose}:",
         *(f"  {each}" for each in words),
     )
 

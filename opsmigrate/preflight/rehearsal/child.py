@@ -20,6 +20,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line, said_besides, sqlstate
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps
 from opsmigrate.preflight.rehearsal.copy_name import recording_name
 from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
@@ -33,7 +34,6 @@ from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, writ
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import OperationRef, Recording
 from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
-from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.type_cures import type_cures
 
@@ -114,7 +114,13 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
             asking.add(current.of(statement))
         inside(statement)
 
-    fence_driver(connection, [connections[alias] for alias in connections], heard, refusals.record)
+    fence_driver(
+        connection,
+        [connections[alias] for alias in connections],
+        heard,
+        refusals.record,
+        identity=job["identity"],
+    )
     # So that the session, too, is one that the fence has let through.
     connection.close()
     for entry in connections.settings.values():
@@ -214,8 +220,11 @@ def _connected(job: dict[str, Any]) -> BaseDatabaseWrapper:
         if cursor.fetchone()[0] != job["place"]["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
     # A clone may have the name of the live database.
-    if identity_of(connection) == job["live"]:
+    identity = identity_of(connection)
+    if identity == job["live"]:
         raise SystemExit("the rehearsal reached the live database")
+    if identity != job["identity"]:
+        raise SystemExit("the rehearsal reached another database than its copy")
     return connection
 
 

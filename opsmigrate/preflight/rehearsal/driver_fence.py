@@ -1,6 +1,6 @@
 """The fence at the database drivers: the scratch server only, and no SQL that reaches beyond."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -19,13 +19,16 @@ def fence_driver(
     others: Iterable[BaseDatabaseWrapper],
     require_inside: Callable[[str], None],
     record: Tell,
+    *,
+    identity: Sequence[str],
 ) -> None:
     """Let the process connect to the database of `connection` only; `others` are other aliases'.
 
-    `require_inside` gets the text of every statement, also of those that pass Django by, and
-    raises for what may not run. Connections are refused at the driver, so that it does not matter
-    who asks, and at both drivers where both are installed: the one that Django did not take would
-    lead out as well. libpq connects in C, where no audit hook sees it.
+    Each session is compared with `identity`, that of the copy: an address may lead to several
+    servers, one after another. `require_inside` gets the text of every statement, also of those
+    that pass Django by, and raises for what may not run. Connections are refused at the driver, so
+    that it does not matter who asks, and at both drivers where both are installed: the one that
+    Django did not take would lead out as well. libpq connects in C, where no audit hook sees it.
     """
     allowed = connection.get_connection_params()
 
@@ -35,12 +38,17 @@ def fence_driver(
             record(f"it may not connect to another database ({given.get('dbname') or ''})")
             raise FenceError("a rehearsal may connect to its scratch database only")
 
+    def require_there(found: list[str]) -> None:
+        if found != list(identity):
+            record("its connection led to another database than the copy")
+            raise FenceError("a rehearsal may connect to its scratch database only")
+
     for name, fence in (("psycopg", fence_psycopg), ("psycopg2", fence_psycopg2)):
         try:
             driver = import_module(name)
         except ImportError:
             continue
-        fence(driver, require_allowed, require_inside)
+        fence(driver, require_allowed, require_there, require_inside)
     _fence_others(connection, others, record)
 
 

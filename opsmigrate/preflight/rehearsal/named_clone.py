@@ -1,20 +1,23 @@
 """A clone of the live database that somebody else made: whether it is alike, and which rows."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.signals import connection_created
 
 from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import database_differences
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.session import second_connection, set_for_session
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.kept_copy import LOCK_TIMEOUT, STATEMENT_TIMEOUT, TABLES
-from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.schema.history import applied_migrations
 
@@ -36,10 +39,13 @@ CONTENTS = (
 )
 
 
-def require_not_live(connection: BaseDatabaseWrapper, clone: BaseDatabaseWrapper) -> None:
-    """Raise RefusedError where both are the same database, whatever each calls it or its server."""
+def require_not_live(connection: BaseDatabaseWrapper, clone: BaseDatabaseWrapper) -> list[str]:
+    """Return the identity of the clone.
+
+    Raises RefusedError where both are the same database, whatever each calls it or its server.
+    """
     try:
-        is_live = identity_of(clone) == identity_of(connection)
+        there, live = identity_of(clone), identity_of(connection)
     except Error as error:
         raise RefusedError(
             f"whether {clone.alias!r} is the live database cannot be determined: "
@@ -47,13 +53,41 @@ def require_not_live(connection: BaseDatabaseWrapper, clone: BaseDatabaseWrapper
             id="clone-is-live",
             hint="let the role execute pg_control_system() on both servers",
         ) from error
-    if is_live:
+    if there == live:
         raise RefusedError(
             f"the alias {clone.alias!r} leads to the live database itself, which a rehearsal would "
             "change",
             id="clone-is-live",
             hint="name the alias of a clone of it with --rehearse-in",
         )
+    return there
+
+
+@contextmanager
+def leading_there(clone: BaseDatabaseWrapper, identity: list[str]) -> Iterator[None]:
+    """Compare each session that is opened for the clone in the block with its identity.
+
+    Its address may lead to several servers: now to the clone, later to the live one. Raises
+    RefusedError, from whatever opens such a session, before anything is done in it.
+    """
+
+    def compare(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+        # A second connection to a database by its name has an alias of its own: open_second().
+        is_of_clone = f"{connection.alias} ".startswith(f"{clone.alias} ")
+        if is_of_clone and identity_of(connection) != identity:
+            connection.close()
+            raise RefusedError(
+                f"the alias {clone.alias!r} leads to several databases: a later session reached "
+                "another one than the first",
+                id="another-database",
+                hint="let the alias lead to one server, with one name and one address",
+            )
+
+    connection_created.connect(compare)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(compare)
 
 
 def require_alike(
@@ -64,7 +98,12 @@ def require_alike(
     if ours != theirs:
         raise _differs(clone, "other migrations are applied", sorted(ours ^ theirs))
     try:
-        changed = database_differences(connection, clone, clients, owners=False)
+        # Only the server that has made it knows the snapshot: that is how pg_dump is compared.
+        with second_connection(clone) as there, transaction(there, SNAPSHOT) as cursor:
+            cursor.execute("SELECT pg_export_snapshot()")
+            changed = database_differences(
+                connection, clone, clients, owners=False, snapshot=cursor.fetchone()[0]
+            )
     except ClientError as error:
         raise RefusedError(
             f"whether the definitions in {clone.alias!r} are the same cannot be read: {error}",

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from opsmigrate.postgres.identity import IDENTITY
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
 
@@ -19,7 +21,12 @@ class Hiding(type):
     __base__ = property(lambda cls: object)
 
 
-def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: Require) -> None:
+def fence_psycopg2(
+    driver: Any,
+    require_allowed: Callable[..., None],
+    require_there: Callable[[list[str]], None],
+    require: Require,
+) -> None:
     """Check every connection and every statement; see driver_fence.fence_driver."""
     extensions = driver.extensions
     real_connection, real_cursor = extensions.connection, extensions.cursor
@@ -43,15 +50,18 @@ def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: R
             dsn, connection_factory=connection_factory or fenced_connection, **kwargs
         )
 
+    checks = _Checks(
+        lambda dsn: require_allowed(extensions.parse_dsn(dsn)),
+        _comparing(real_connection, real_cursor, require_there),
+    )
     for kind in _subclasses(real_connection):
-        _set(kind, {"__init__": _checked_init(kind, extensions, require_allowed)})
+        _set(kind, {"__init__": _checked_init(kind, checks)})
     for kind in _subclasses(real_cursor):
         _set(kind, _checked_members(kind, require))
     fenced_connection = _fenced_connection(
         real_connection,
         {"cursor": cursor, **_checked_ways(real_connection, extensions, require)},
-        extensions,
-        require_allowed,
+        checks,
     )
     real_connect = driver._connect
     for module in (driver, driver._psycopg):
@@ -60,20 +70,50 @@ def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: R
         module.connection, module.cursor = fenced_connection, fenced(real_cursor)
 
 
-def _fenced_connection(
-    real: type, members: dict[str, Any], extensions: Any, require_allowed: Callable[..., None]
-) -> type:
+@dataclass(frozen=True)
+class _Checks:
+    """What is asked of where a connection would lead, and of where it has led."""
+
+    before: Callable[[str], None]
+    after: Callable[[Any], None]
+
+
+def _fenced_connection(real: type, members: dict[str, Any], checks: _Checks) -> type:
     class Fenced(Hiding):
         """Checks whoever makes a connection, by the class or by a subclass of it."""
 
         def __call__(cls, dsn: str, *args: Any, **kwargs: Any) -> Any:
-            require_allowed(extensions.parse_dsn(dsn))
-            return super().__call__(dsn, *args, **kwargs)
+            checks.before(dsn)
+            made = super().__call__(dsn, *args, **kwargs)
+            checks.after(made)
+            return made
 
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, real)
 
     return Fenced("connection", (real,), members)
+
+
+def _comparing(
+    connection: Any, cursor: Any, require_there: Callable[[list[str]], None]
+) -> Callable[[Any], None]:
+    """Return what asks a new session, past the fence, where it is."""
+
+    def compare(made: Any) -> None:
+        # One that connects later, in a loop of its own, is known by its address only.
+        if made.async_:
+            return
+        try:
+            with connection.cursor(made, cursor_factory=cursor) as asking:
+                cursor.execute(asking, IDENTITY)
+                require_there(list(cursor.fetchone(asking)))
+            if not made.autocommit:
+                made.rollback()
+        except BaseException:
+            made.close()
+            raise
+
+    return compare
 
 
 def _checked_ways(real: Any, extensions: Any, require: Require) -> dict[str, Any]:
@@ -111,12 +151,13 @@ def _set(kind: type, members: dict[str, Any]) -> None:
             setattr(kind, name, value)
 
 
-def _checked_init(kind: Any, extensions: Any, require_allowed: Callable[..., None]) -> Any:
+def _checked_init(kind: Any, checks: _Checks) -> Any:
     real = kind.__init__
 
     def init(made: Any, dsn: str, *args: Any, **kwargs: Any) -> None:
-        require_allowed(extensions.parse_dsn(dsn))
+        checks.before(dsn)
         real(made, dsn, *args, **kwargs)
+        checks.after(made)
 
     return init
 

@@ -1,15 +1,19 @@
 """The fence at psycopg 3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
+from opsmigrate.postgres.identity import IDENTITY
 from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
 
 METHODS = ("execute", "stream", "copy")
 
 
 def fence_psycopg(
-    driver: Any, require_allowed: Callable[..., None], require_inside: Callable[[str], None]
+    driver: Any,
+    require_allowed: Callable[..., None],
+    require_there: Callable[[list[str]], None],
+    require_inside: Callable[[str], None],
 ) -> None:
     """Check every connection and every statement; see driver_fence.fence_driver."""
     generators = driver.generators
@@ -18,7 +22,7 @@ def fence_psycopg(
     # Every connection comes from here: of pools, of subclasses, asynchronous ones.
     def connect(conninfo: str, *args: Any, **kwargs: Any) -> Any:
         require_allowed(driver.conninfo.conninfo_to_dict(conninfo))
-        return real(conninfo, *args, **kwargs)
+        return _comparing(real(conninfo, *args, **kwargs), require_there)
 
     generators.connect = connect
     # Before it connects, it looks the host up by itself, which would fail in a way of its own.
@@ -33,6 +37,20 @@ def fence_psycopg(
         kind.tpc_prepare = _checked_prepare(kind.tpc_prepare, require_inside)
     for kind in (driver.Cursor, driver.ServerCursor, driver.AsyncCursor, driver.AsyncServerCursor):
         _fence_cursor(kind, require_inside)
+
+
+def _comparing(
+    connecting: Any, require_there: Callable[[list[str]], None]
+) -> Generator[Any, Any, Any]:
+    """Connect as psycopg's generator does, and compare where that has led."""
+    session = yield from connecting
+    found = session.exec_(IDENTITY.encode())
+    try:
+        require_there([found.get_value(0, each).decode() for each in range(found.nfields)])
+    except BaseException:
+        session.finish()
+        raise
+    return session
 
 
 def _fenced_pgconn(driver: Any, require_allowed: Callable[..., None]) -> type:

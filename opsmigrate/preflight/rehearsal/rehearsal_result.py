@@ -76,6 +76,11 @@ class Rehearsal:
     copy_seconds: float
     migrate_seconds: float
 
+    @property
+    def succeeded(self) -> bool:
+        """Return whether `migrate` came to its end."""
+        return self.failure is None and not self.stopped
+
 
 @dataclass(frozen=True)
 class NotRehearsed:

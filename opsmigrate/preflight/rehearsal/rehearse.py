@@ -1,21 +1,21 @@
 """The rehearsal, the proof: the project's own `migrate` on a copy of the database."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from django.conf import settings as django_settings
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.project_process import project_environment
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.session import Session, no_time_limits, second_connection
 from opsmigrate.preflight.plan import MigrateArguments
@@ -36,7 +36,6 @@ from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event
 from opsmigrate.preflight.rehearsal.rehearsed_statement import rehearsed_statement
 from opsmigrate.preflight.rehearsal.repeat_sequences import repeat_sequences
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
-from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some_rows
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
 from opsmigrate.progress import Progress
@@ -302,6 +301,7 @@ def _job(  # noqa: PLR0913 - what the child is told
     return {
         "alias": connection.alias,
         "live": identity_of(connection),
+        "identity": identity_of(copy),
         "same": bounds.same,
         "examined": str(here["NAME"] or ""),
         "place": {key: there[key] for key in PLACE},
@@ -330,12 +330,7 @@ def _environment(
     stage: Stage,
     bounds: RehearsalBounds,
 ) -> dict[str, str]:
-    # Where manage.py stands is on our path only; --settings is in the environment by now.
-    own = {
-        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-    }
+    own = project_environment()
     examined = str(connection.settings_dict["NAME"] or "")
     place = {key: copy.settings_dict[key] for key in PLACE}
     if stage.isolated:

@@ -8,25 +8,10 @@ from typing import Any
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.identity import identity_of
+
 DEFAULT_PORT = "5432"
 SECONDS_TO_CONNECT = 5
-# A standby, or a clone of the server's files, has the same identifier and oids.
-IDENTITY = """
-SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::pg_catalog.text,
-       oid::pg_catalog.text,
-       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text
-FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-"""
-
-
-def identity_of(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return what no other database has, nor the same one on another server.
-
-    It may be a driver's own connection. What was planted there answers nothing of it.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(IDENTITY)
-        return list(cursor.fetchone())
 
 
 def leads_to_database(alias: BaseDatabaseWrapper, examined: Mapping[str, Any]) -> bool:

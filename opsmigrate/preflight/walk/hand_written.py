@@ -36,8 +36,9 @@ from opsmigrate.preflight.walk.written_rows import (
     write_rows,
 )
 from opsmigrate.schema.history_table import HISTORY
-from opsmigrate.sql.grammar import scan
+from opsmigrate.sql.grammar import parse, scan
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.plain_blocks import LANGUAGE
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 from opsmigrate.sql.transactions import stands_alone
 from opsmigrate.sql.types import user_type
@@ -52,6 +53,7 @@ FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
+MAY_USE = "SELECT has_language_privilege(oid, 'USAGE') FROM pg_language WHERE lanname = %s"
 HARMLESS_SETTINGS = frozenset({"lock_timeout", "maintenance_work_mem", "work_mem"})
 IN_TRANSACTION = Refusal(sqlstate="25001", kind="in-a-transaction")
 
@@ -67,6 +69,8 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
         if "$" in text and any(token.kind == PARAMETER for token in scan(text)):
             raise NotParsedError("a value in it is not known")
         steps = list(interpreted(schema, text))
+        if _has_block(text) and not _may_use_language(walk):
+            raise NotParsedError(f"the role may not use the language {LANGUAGE}")
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
         return False
@@ -87,6 +91,16 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
             # Until the commit nothing may use it (documentation, ALTER TYPE).
             walk.interpretation.give_up("a new value of an enum before it")
     return True
+
+
+def _has_block(text: str) -> bool:
+    return any(each.kind == "do_stmt" for each in parse(text))
+
+
+def _may_use_language(walk: SchemaWalk) -> bool:
+    with walk.connection.cursor() as cursor:
+        cursor.execute(MAY_USE, [LANGUAGE])
+        return bool(cursor.fetchone() == (True,))
 
 
 def _suits_transaction(statement: Statement, *, atomic: bool) -> bool:

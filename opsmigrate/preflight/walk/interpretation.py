@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.plain_blocks import LANGUAGE, Block, plain_block
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 
 AFTER_REFUSAL = "a statement before it is refused already"
@@ -95,11 +96,26 @@ class Interpretation:
 def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
     """Yield the text's statements one after the other, up to the one that is refused.
 
+    Of a DO block that is nothing but statements, these.
+
     Raises NotParsedError, and NoGrammarError where PostgreSQL's grammar is not installed.
     """
+    for statement in parse(text):
+        block = plain_block(statement) if LANGUAGE in schema.extensions else None
+        found = None if block is None else _of_block(schema, block)
+        if found is None:
+            found = list(_one_by_one(schema, (statement,)))
+        yield from found
+        if found:
+            schema = found[-1].after
+            if found[-1].effects.refusal is not None:
+                return
+
+
+def _one_by_one(schema: Schema, statements: Iterable[Statement]) -> Iterator[Interpreted]:
     from opsmigrate.preflight.interpret.interpret import interpret
 
-    for statement in parse(text):
+    for statement in statements:
         try:
             after, effects = interpret(schema, statement)
         # A rule that meets what it was not made for: what the statement does is not known.
@@ -110,6 +126,22 @@ def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
         if effects.refusal is not None:
             return
         schema = after
+
+
+def _of_block(schema: Schema, block: Block) -> list[Interpreted] | None:
+    """Return what a block does, nothing where it handles its error; None where nobody can tell."""
+    found = list(_one_by_one(schema, block.statements))
+    if not block.handled:
+        return found
+    if any(each.effects.unknown for each in found):
+        return None
+    refusal = found[-1].effects.refusal
+    asked = {question.sqlstate for each in found for question in each.effects.questions}
+    if refusal is None:
+        return None if asked & block.handled else found
+    if refusal.sqlstate not in block.handled:
+        return found
+    return [] if refusal.certain and not asked else None
 
 
 def _given_up(schema: Schema, why: str) -> Schema:

@@ -10,7 +10,7 @@ from tests.interpret.forms.tables import definition
 def altered(d: Draw, kinds: str = "rrrp") -> tuple[Relation, str]:
     """Return a table, and the beginning of an ALTER TABLE of it."""
     table = d.relation(kinds)
-    exists, only = d.words("IF EXISTS", share=0.05), d.words("ONLY", share=0.1)
+    exists, only = d.words("IF EXISTS", share=0.05), d.words("ONLY", share=0.15)
     return table, f"ALTER TABLE{exists}{only} {d.name(table.name)}"
 
 

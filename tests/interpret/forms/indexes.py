@@ -27,7 +27,7 @@ def _key(d: Draw, table: Relation) -> str:
 @form(6)
 def create_index(d: Draw) -> str:
     table = d.relation("rrrpm")
-    unique, only = d.words("UNIQUE", share=0.3), d.words("ONLY", share=0.05)
+    unique, only = d.words("UNIQUE", share=0.3), d.words("ONLY", share=0.1)
     concurrently = d.words("CONCURRENTLY", share=0.1)
     exists = d.words("IF NOT EXISTS", share=0.1)
     name = f" {d.new()}" if d.maybe(0.6) or exists else ""

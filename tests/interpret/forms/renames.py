@@ -34,7 +34,8 @@ def rename_constraint(d: Draw) -> str:
 def rename_part(d: Draw) -> str:
     table = d.relation("r")
     if table.policies and d.maybe():
-        return f"ALTER POLICY {d.one(sorted(table.policies))} ON {d.name(table.name)} RENAME TO p9"
+        name = d.quoted(d.one(sorted(table.policies)))
+        return f"ALTER POLICY {name} ON {d.name(table.name)} RENAME TO p9"
     name = d.quoted(d.one(sorted(table.triggers) or ["absent"]))
     return f"ALTER TRIGGER {name} ON {d.name(table.name)} RENAME TO {d.new()}"
 

@@ -17,6 +17,10 @@ def _writable(table: Relation) -> list[Column]:
     return [each for each in columns if not each.generated and each.identity != "a"]
 
 
+def _only(d: Draw) -> str:
+    return d.words("ONLY", share=0.1)
+
+
 @form(3)
 def insert(d: Draw) -> str:
     table = d.relation("rrrpv")
@@ -41,7 +45,8 @@ def _unique(d: Draw, column: Column) -> str:
 def insert_select(d: Draw) -> str:
     table, source = d.relation("r"), d.relation("rv")
     into, chosen = d.column(table), d.column(source)
-    return f"INSERT INTO {d.name(table.name)} ({into}) SELECT {chosen} FROM {d.name(source.name)}"
+    query = f"SELECT {chosen} FROM{_only(d)} {d.name(source.name)}"
+    return f"INSERT INTO {d.name(table.name)} ({into}) {query}"
 
 
 @form(2)
@@ -51,14 +56,14 @@ def update(d: Draw) -> str:
     chosen = d.some(columns, 2) if columns else []
     sets = ", ".join(f"{d.quoted(each.name)} = {_value(d, each)}" for each in chosen)
     where = f" WHERE {d.condition(table)}" if d.maybe(0.6) else ""
-    return f"UPDATE {d.name(table.name)} SET {sets or 'absent = 1'}{where}"
+    return f"UPDATE{_only(d)} {d.name(table.name)} SET {sets or 'absent = 1'}{where}"
 
 
 @form(1.5)
 def delete(d: Draw) -> str:
     table = d.relation("rrrpv")
     where = f" WHERE {d.condition(table)}" if d.maybe(0.8) else ""
-    return f"DELETE FROM {d.name(table.name)}{where}"
+    return f"DELETE FROM{_only(d)} {d.name(table.name)}{where}"
 
 
 @form(1)
@@ -66,12 +71,12 @@ def select(d: Draw) -> str:
     table = d.relation("rrpvm")
     lock = d.words("FOR UPDATE", "FOR SHARE", share=0.2)
     where = f" WHERE {d.condition(table)}" if d.maybe(0.5) else ""
-    return f"SELECT {d.columns(table)} FROM {d.name(table.name)}{where}{lock}"
+    return f"SELECT {d.columns(table)} FROM{_only(d)} {d.name(table.name)}{where}{lock}"
 
 
 @form(0.4)
 def merge(d: Draw) -> str:
     table, source = d.relation("r"), d.relation("r")
     on = f"t.{d.column(table)} = s.{d.column(source)}"
-    using = f"MERGE INTO {d.name(table.name)} t USING {d.name(source.name)} s ON {on}"
-    return f"{using} WHEN MATCHED THEN DELETE"
+    into = f"MERGE INTO{_only(d)} {d.name(table.name)} t"
+    return f"{into} USING{_only(d)} {d.name(source.name)} s ON {on} WHEN MATCHED THEN DELETE"

@@ -123,14 +123,18 @@ def several_at_once(d: Draw) -> str:
         f"ADD CHECK ({d.condition(table)})",
         f"ALTER COLUMN {d.column(table)} DROP DEFAULT",
     )
-    return f"ALTER TABLE {d.name(table.name)} {', '.join(d.some(actions, 3))}"
+    only = d.words("ONLY", share=0.1)
+    return f"ALTER TABLE{only} {d.name(table.name)} {', '.join(d.some(actions, 3))}"
 
 
 @form(0.7)
 def truncate(d: Draw) -> str:
-    only = d.words("ONLY", share=0.2)
-    more = d.words("CASCADE", "RESTART IDENTITY", share=0.4)
-    return f"TRUNCATE{only} {d.name(d.relation('rp').name)}{more}"
+    more = d.words("CASCADE", "RESTART IDENTITY", "RESTART IDENTITY CASCADE", share=0.5)
+    tables = [
+        f"{d.words('ONLY', share=0.3)} {d.name(d.relation('rrrp').name)}"
+        for _ in range(d.one((1, 1, 2)))
+    ]
+    return f"TRUNCATE{','.join(tables)}{more}"
 
 
 @form(0.5)

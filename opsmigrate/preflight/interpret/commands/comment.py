@@ -113,7 +113,7 @@ def _type(step: Step, kind: str, node: Any) -> None:
     found = find_user_type(step, node.type_name)
     if found is None:
         return
-    table = step.schema.relations.get(found)
+    table = step.schema.with_rows(found)
     if kind == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
         step.refuse("42809", "wrong-kind", name=found.name)
     step.effects.need("OWNER", "type", found)

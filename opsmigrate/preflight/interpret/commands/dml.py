@@ -16,9 +16,10 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
     lock_sequences,
     write,
 )
+from opsmigrate.preflight.interpret.commands.row_rights import need_columns_read
 from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import ask_values, queried, read
 from opsmigrate.preflight.interpret.schema import Relation
@@ -71,11 +72,10 @@ def insert(step: Step, node: Any) -> None:
     if table.kind == "p":
         for name in descendants_of(step.schema, table.name):
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
-    if node.HasField("returning_clause"):
-        step.effects.need("SELECT", "relation", table.name)
+    need_columns_read(step, table, node)
     # A SELECT may give no row.
     certain = bool(rows) or not node.HasField("select_stmt")
-    lock_sequences(step, table, columns or _filled(table, node), certain=certain)
+    lock_sequences(step, table, _filled(table, columns, node), certain=certain)
     _values(step, table, node)
 
 
@@ -93,7 +93,8 @@ def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
         _refuse_assigned(step, table, clause.target_list)
         _ask_conflict(step, table, "21000")
         step.effects.need(UPDATE, "relation", table.name, columns)
-        read_ |= {parts[-1] for parts in references(clause) if parts[0] != "excluded"}
+        # Those of `excluded` as well.
+        read_ |= {parts[-1] for parts in references(clause)}
     if read_ & table.columns.keys():
         columns = tuple(sorted(read_ & table.columns.keys()))
         step.effects.need("SELECT", "relation", table.name, columns)
@@ -130,13 +131,21 @@ def _refuse_values(step: Step, table: Relation, node: Any, columns: tuple[str, .
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
 
 
-def _filled(table: Relation, node: Any) -> tuple[str, ...] | None:
-    """Return the columns that an INSERT without a list of them fills; None where that is open."""
+def _filled(table: Relation, columns: tuple[str, ...], node: Any) -> tuple[str, ...] | None:
+    """Return the columns that an INSERT gives values other than DEFAULT; None where it is open."""
     if not node.HasField("select_stmt"):
         return ()
     query = node.select_stmt.select_stmt
     if query.values_lists:
-        return tuple(table.columns)[: len(query.values_lists[0].list.items)]
+        rows = [each.list.items for each in query.values_lists]
+        given = (columns or tuple(table.columns))[: len(rows[0])]
+        return tuple(
+            name
+            for number, name in enumerate(given)
+            if all(row[number].WhichOneof("node") != "set_to_default" for row in rows)
+        )
+    if columns:
+        return columns
     values = [each.res_target.val.column_ref for each in query.target_list]
     stars = any(field.WhichOneof("node") == "a_star" for each in values for field in each.fields)
     if stars or label(query, "op") != "SETOP_NONE":
@@ -173,19 +182,24 @@ def update(step: Step, node: Any) -> None:
         look_at(step, table, node, [*zip(columns, values, strict=True)])
     _refuse_assigned(step, table, node.target_list)
     step.effects.need(UPDATE, "relation", table.name, columns)
-    _need_read(step, table, node)
+    need_columns_read(step, table, node)
     write(step, table, UPDATE, columns)
-    targets = [each.res_target for each in node.target_list]
-    anew = {
-        as_stored(each.name) for each in targets if each.val.WhichOneof("node") == "set_to_default"
-    }
-    if anew:
-        kept = tuple(table.columns.keys() - anew)
-        lock_sequences(step, table, kept, certain=False)
+    _take_next(step, table, node.target_list)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
+
+
+def _take_next(step: Step, table: Relation, targets: Any) -> None:
+    """Note that DEFAULT takes the next value of a sequence, where there is a row."""
+    anew = {
+        as_stored(each.res_target.name)
+        for each in targets
+        if each.res_target.val.WhichOneof("node") == "set_to_default"
+    }
+    if anew:
+        lock_sequences(step, table, tuple(table.columns.keys() - anew), certain=False)
 
 
 def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, ...]:
@@ -230,27 +244,11 @@ def delete(step: Step, node: Any) -> None:
     _check_columns(step, table, node)
     look_at(step, table, node, ())
     step.effects.need(DELETE, "relation", table.name)
-    _need_read(step, table, node)
+    need_columns_read(step, table, node)
     write(step, table, DELETE)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
-
-
-def _need_read(step: Step, table: Relation, node: Any) -> None:
-    """Note that the columns of the target that a condition or a value names, are read."""
-    named = {parts[-1] for parts in references(node)}
-    columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
-    if columns:
-        right = Right(
-            privilege="SELECT",
-            object_kind="relation",
-            name=table.name,
-            columns=tuple(sorted(columns)),
-            # In a subquery, the name may be of a column of another table.
-            certain=all(each.DESCRIPTOR.name != "SubLink" for each in nodes_in(node)),
-        )
-        step.effects.rights.append(right)
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:
@@ -280,20 +278,30 @@ def merge(step: Step, node: Any) -> None:
     table = _target(step, node.relation)
     _write_within(step, node, but=node)
     read(step, node)
-    step.effects.need("SELECT", "relation", table.name)
+    need_columns_read(step, table, node)
     step.effects.lock(table.name, ROW_EXCLUSIVE)
     for each in node.merge_when_clauses:
         event = label(each.merge_when_clause, "command_type").removeprefix("CMD_")
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
+        if event in (UPDATE, DELETE):
+            # A row that two of the source's meet.
+            _ask_conflict(step, table, "21000")
+        if event == UPDATE:
+            _take_next(step, table, each.merge_when_clause.target_list)
         if event == INSERT:
-            given = each.merge_when_clause.target_list
-            columns = tuple(as_stored(one.res_target.name) for one in given)
-            lock_sequences(step, table, columns, certain=False)
+            lock_sequences(step, table, _merged(table, each.merge_when_clause), certain=False)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
+
+
+def _merged(table: Relation, clause: Any) -> tuple[str, ...]:
+    """Return the columns that WHEN … THEN INSERT gives values other than DEFAULT."""
+    named = [as_stored(one.res_target.name) for one in clause.target_list]
+    pairs = zip(named or table.columns, clause.values, strict=False)
+    return tuple(name for name, one in pairs if one.WhichOneof("node") != "set_to_default")
 
 
 def _write_within(step: Step, node: Any, but: Any = None) -> None:

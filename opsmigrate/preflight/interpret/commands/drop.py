@@ -18,7 +18,6 @@ from opsmigrate.preflight.interpret.named import (
     find_user_type,
     name_parts,
 )
-from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing, index, relation
 from opsmigrate.sql.names import Name
@@ -124,7 +123,7 @@ def _type(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:
     found = find_user_type(step, node.type_name, missing_ok=missing_ok)
     if found is None:
         return None
-    table: Relation | None = step.schema.relations.get(found)
+    table = step.schema.with_rows(found)
     if kind == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
         step.refuse("42809", "wrong-kind", name=str(found))
     step.effects.need("DROP", "type", found)

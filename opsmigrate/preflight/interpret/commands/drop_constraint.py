@@ -17,6 +17,7 @@ from opsmigrate.sql.nodes import label
 
 # From this server on ONLY leaves the constraint to the partitions.
 DROPS_OF_PARTITIONED_ALONE = 180_000
+LEAVES_IT_TO_OTHERS = 180_000
 
 
 def prepare_drop(altering: Altering, table: Name, command: Any) -> None:
@@ -85,9 +86,10 @@ def _descend(altering: Altering, table: Relation, constraint: Constraint) -> Non
         if found is None or not found.parents:
             raise AssertionError(constraint.name)
         if altering.only:
-            step.put(
-                relation.with_constraint(replace(found, parents=found.parents - 1, local=True))
-            )
+            # It is its own when no other parent has it; before, in any case.
+            local = found.local or found.parents == 1 or step.schema.version < LEAVES_IT_TO_OTHERS
+            left = replace(found, parents=found.parents - 1, local=local)
+            step.put(relation.with_constraint(left))
         elif found.parents == 1 and not found.local:
             altering.lock(child)
             drop_constraint(altering, child, found, recursing=True)

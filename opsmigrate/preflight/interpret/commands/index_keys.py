@@ -9,6 +9,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.collation import (
     DEFAULT,
     is_collatable,
+    own_collation,
     visible_collation,
 )
 from opsmigrate.preflight.interpret.expression_types import (
@@ -42,7 +43,7 @@ def expressions_hold(step: Step, table: Relation, elements: Sequence[Any]) -> No
 def _key(step: Step, table: Relation, element: Any, method: str) -> tuple[Key, str]:
     name, expression, type_ = _what(step, table, element)
     column = table.columns.get(name) if name else None
-    own = column.collation if column is not None else None
+    own = own_collation(step.schema, column) if column is not None else DEFAULT
     collation = None
     named = element.collation or _collate_within(element)
     if named:
@@ -50,7 +51,7 @@ def _key(step: Step, table: Relation, element: Any, method: str) -> tuple[Key, s
         if not is_collatable(step.schema, type_):
             step.refuse("42804", "not-collatable", relation=table.name, column=name)
         # The default one is noted where the column has another.
-        collation = None if found == (own or DEFAULT) else found
+        collation = None if found == own else found
     operator_class = _class(step, table, element, method, type_)
     descending, nulls_first = _order(step, element, method)
     key = Key(

@@ -200,6 +200,7 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
         shown = typed(Place(schema=step.schema, table=table, word="policy"), node).type
     except UnknownError:
         shown = "boolean"
+        step.effects.unread = True
     if shown != "boolean":
         step.refuse("42804", "no-condition", relation=table.name)
     thing = Thing("policy", table.name, policy.name)

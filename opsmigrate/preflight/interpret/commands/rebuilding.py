@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
+from opsmigrate.preflight.interpret.collation import is_collatable, own_collation
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
-from opsmigrate.preflight.interpret.index_methods import default_class, named_class
+from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
+from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
+from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by
 from opsmigrate.sql.grammar import parse_expression
@@ -80,11 +83,31 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
             _remember_key(altering, table.name, constraint)
         elif constraint.kind == "n" and column in constraint.columns:
             _remember_not_null(altering, table.name, column)
+    for each in altering.step.schema.dependencies.get(column_thing(table.name, column), ()):
+        if each.by.kind == "statistics":
+            _remember_statistics(altering, table, column, each.by)
+    _remember_keys_to(altering, table, column)
+
+
+def _remember_keys_to(altering: Altering, table: Relation, column: str) -> None:
     for relation in altering.step.schema.relations.values():
         for constraint in relation.constraints.values():
             if constraint.target == table.name and column in constraint.to_columns:
                 altering.step.known(relation.name)
                 _remember_key(altering, relation.name, constraint)
+
+
+def _remember_statistics(altering: Altering, table: Relation, column: str, by: Thing) -> None:
+    if by.part in table.of_expressions:
+        raise UnknownError("statistics on expressions, made again", table.name)
+
+    def act() -> None:
+        relation = altering.relation(table.name)
+        found = relation.columns.get(column)
+        if found is not None and not is_ordered(altering.step.schema, found.type):
+            altering.refuse("0A000", "not-ordered", table.name, column=column)
+
+    altering.later(Pass.MISCELLANEOUS, act)
 
 
 def columns_of(index: Index) -> frozenset[str]:
@@ -101,13 +124,14 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
         raise UnknownError("an index that partitions lack, made again", table.name, *below)
     name = Name(table.name.schema, index.name)
     step.effects.lock(name, ACCESS_EXCLUSIVE)
-    before = [*zip(_classes(altering, table, index), _facts(table, index), strict=True)]
+    before = _sorted_by(altering, table, index)
 
     def act() -> None:
         relation = altering.relation(table.name)
         if index.name not in relation.indexes:
             return
-        after = [*zip(_classes(altering, relation, index), _facts(relation, index), strict=True)]
+        _keep_collations(altering, table, index)
+        after = _sorted_by(altering, relation, index)
         _require_predicate(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
         kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
@@ -117,10 +141,31 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
     altering.later(Pass.OLD_INDEX, act)
 
 
-def _facts(table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
+def _sorted_by(altering: Altering, table: Relation, index: Index) -> list[Any]:
+    classes = _classes(altering, table, index)
+    return [*zip(classes, _facts(altering.step.schema, table, index), strict=True)]
+
+
+def _facts(schema: Schema, table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
     """Return the type and the collation of each key, None for an expression."""
-    columns = [table.columns[key.column] if key.column else None for key in index.keys]
-    return [None if each is None else (each.type, each.collation) for each in columns]
+    return [
+        (column.type, key.collation or own_collation(schema, column))
+        if (column := table.columns.get(key.column or ""))
+        else None
+        for key in index.keys
+    ]
+
+
+def _keep_collations(altering: Altering, before: Relation, index: Index) -> None:
+    """What a key says of its collation, it says again; it is noted where the column has another."""
+    table, schema = altering.relation(before.name), altering.step.schema
+    keys = tuple(
+        replace(key, collation=None)
+        if key.column and key.collation == own_collation(schema, table.columns[key.column])
+        else key
+        for key in index.keys
+    )
+    altering.step.put(table.with_index(replace(table.indexes[index.name], keys=keys)))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -134,7 +179,17 @@ def _same(one: Any, other: Any) -> bool:
 def _require_predicate(altering: Altering, table: Relation, index: Index) -> None:
     if index.predicate is not None:
         place = Place(schema=altering.step.schema, table=table, word="predicate")
-        condition(place, parse_expression(index.predicate))
+        _holds_for_other_type(place, table, index.predicate)
+
+
+def _holds_for_other_type(place: Place, table: Relation, text: str) -> None:
+    try:
+        condition(place, parse_expression(text))
+    except RefusedError as error:
+        if error.refusal.kind == "literal":
+            # The server has it with the type that it had, which a text need not say.
+            raise UnknownError("whether a condition suits another type", table.name) from error
+        raise
 
 
 def _classes(altering: Altering, table: Relation, index: Index) -> Sequence[OperatorClass | None]:
@@ -152,6 +207,8 @@ def _class(altering: Altering, table: Relation, key: Key, index: Index) -> Opera
     else:
         place = Place(schema=schema, table=table, word="index")
         type_ = typed(place, parse_expression(key.expression or "")).type
+    if key.collation is not None and not is_collatable(schema, type_):
+        altering.refuse("42804", "not-collatable", table.name, name=index.name)
     if key.operator_class is None:
         found = default_class(schema, index.method, type_)
         if found is None:
@@ -169,13 +226,7 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
         if constraint.name not in relation.constraints:
             return
         place = Place(schema=altering.step.schema, table=relation, word="check")
-        try:
-            condition(place, parse_expression(constraint.condition or "true"))
-        except RefusedError as error:
-            if error.refusal.kind == "literal":
-                # The server has it with the type that it had, which a text need not say.
-                raise UnknownError("whether a condition suits another type", table) from error
-            raise
+        _holds_for_other_type(place, relation, constraint.condition or "true")
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)

@@ -273,7 +273,7 @@ def _type(step: Step, node: Any, new: str) -> None:
 
 def type_anew(step: Step, found: Name, name: Name, word: str) -> None:
     """Let a type be called so, or be in that schema; refuse where the name is taken."""
-    table = step.schema.relations.get(found)
+    table = step.schema.with_rows(found)
     if word == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
         step.refuse("42809", "wrong-kind", name=found.name)
     step.effects.need("OWNER", "type", found)

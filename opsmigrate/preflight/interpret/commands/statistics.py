@@ -9,6 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.index_methods import is_ordered
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
@@ -19,6 +20,8 @@ from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
 from opsmigrate.sql.names import Name
 
+# STATS_MAX_DIMENSIONS
+MOST_COLUMNS = 8
 # From this server on, ANALYZE goes on to the descendants, but for ONLY.
 GOES_DOWN = 180_000
 
@@ -56,11 +59,15 @@ def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     columns = [as_stored(each.stats_elem.name) for each in node.exprs if each.stats_elem.name]
     if len(columns) < len(node.exprs) or len(columns) < 2:
         raise UnknownError("statistics on expressions", table.name)
+    if len(columns) > MOST_COLUMNS:
+        step.refuse("54011", "too-many-columns", relation=table.name)
     for each in columns:
         if each not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=each)
         if table.columns[each].generated == "v":
             step.refuse("0A000", "virtual-column", relation=table.name, column=each)
+        if not is_ordered(step.schema, table.columns[each].type):
+            step.refuse("0A000", "not-ordered", relation=table.name, column=each)
     if len(set(columns)) < len(columns):
         step.refuse("42701", "column-twice", relation=table.name)
     return columns

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.dropping import TRIGGERS_OF_PARTITIONED
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Dependency, Thing, column
-from opsmigrate.sql.expressions import references
+from opsmigrate.sql.expressions import nodes_in, references
+from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 
 # Bits of pg_trigger.tgtype (TRIGGER_TYPE_… in pg_trigger.h).
@@ -133,13 +136,31 @@ def _when(step: Step, table: Relation, type_: int, node: Any) -> set[str]:
         _seen(step, table, type_, parts[0])
         if parts[1] == "*":
             continue
+        if parts[1] in SYSTEM_COLUMNS:
+            raise UnknownError("a column of the system in a condition of a trigger", table.name)
         if parts[1] not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=parts[1])
         generated = table.columns[parts[1]].generated
         if parts[0] == "new" and type_ & BEFORE and generated:
             step.refuse("42P17", "generated-column", relation=table.name, column=parts[1])
         found.add(parts[1])
+    _look_at_condition(step, table, node.when_clause)
     return found
+
+
+def _look_at_condition(step: Step, table: Relation, node: Any) -> None:
+    """Refuse what is wrong in a WHEN; where it is not all understood, it is not read."""
+    bare = copy.deepcopy(node)
+    for each in nodes_in(bare):
+        if each.DESCRIPTOR.name == "ColumnRef":
+            del each.fields[0]
+    if sorted(references(node)) == [("new", "*"), ("old", "*")] and "DISTINCT" in deparse(node):
+        # Whether anything is another.
+        return
+    try:
+        condition(Place(schema=step.schema, table=table, word="trigger"), bare)
+    except UnknownError:
+        step.effects.unread = True
 
 
 def _seen(step: Step, table: Relation, type_: int, row: str) -> None:

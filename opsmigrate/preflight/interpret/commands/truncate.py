@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.queries import read
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Constraint, Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -20,13 +20,19 @@ TRUNCATES = 32
 
 
 def truncate(step: Step, node: Any) -> None:
-    """TRUNCATE of tables, with those that inherit, and by CASCADE those that refer to them."""
+    """TRUNCATE of tables, with those that inherit, and by CASCADE those that refer to them.
+
+    Of these only the table that refers itself (ExecuteTruncateGuts), not those that inherit.
+    """
     tables: dict[Name, None] = {}
     for each in node.relations:
         table = relation_of(step, each.range_var)
         if table.kind not in "rp":
             step.refuse("42809", "wrong-kind", relation=table.name)
         step.effects.need("TRUNCATE", "relation", table.name)
+        if table.name in tables:
+            # Named a second time, with or without ONLY: the first word counts.
+            continue
         tables[table.name] = None
         if each.range_var.inh:
             tables.update(dict.fromkeys(descendants_of(step.schema, table.name)))
@@ -39,7 +45,6 @@ def truncate(step: Step, node: Any) -> None:
         tables.update(dict.fromkeys(sorted(referring)))
         for name in referring:
             step.effects.need("TRUNCATE", "relation", name)
-            tables.update(dict.fromkeys(descendants_of(step.schema, name)))
         referring = _referring(step.schema, set(tables))
     for name in tables:
         _empty(step, name, restarts=node.restart_seqs)
@@ -47,12 +52,26 @@ def truncate(step: Step, node: Any) -> None:
 
 
 def _referring(schema: Schema, tables: set[Name]) -> set[Name]:
-    return {
-        each.name
+    """Return what else has foreign keys to the tables.
+
+    A key to a partition comes from one to the partitioned table: then whatever refers to that one
+    does too (heap_truncate_find_FKs).
+    """
+    keys = [
+        (each.name, key)
         for each in schema.relations.values()
-        if each.name not in tables
-        and any(key.kind == "f" and key.target in tables for key in each.constraints.values())
-    }
+        for key in each.constraints.values()
+        if key.kind == "f"
+    ]
+    targets = tables | {_top(schema, key).target for _, key in keys if key.target in tables}
+    return {name for name, key in keys if key.target in targets} - tables
+
+
+def _top(schema: Schema, key: Constraint) -> Constraint:
+    while key.parent is not None:
+        table, name = key.parent
+        key = schema.relations[table].constraints[name]
+    return key
 
 
 def _empty(step: Step, name: Name, *, restarts: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import (
     ask_values,
     need_of_views_owner,
+    queried,
     read,
     require_functions,
 )
@@ -24,9 +25,11 @@ from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Dependency, Thing
 from opsmigrate.preflight.interpret.thing import relation as thing_of
+from opsmigrate.preflight.interpret.understood import is_understood
 from opsmigrate.sql.expressions import deparse, functions_called, nodes_in
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.nodes import label
+from opsmigrate.sql.ranges import LOCKED, ranges_of
 
 MATERIALIZED = "OBJECT_MATVIEW"
 CHECK_OPTIONS = {"LOCAL_CHECK_OPTION": "local", "CASCADED_CHECK_OPTION": "cascaded"}
@@ -70,6 +73,7 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     A view that is not known taints what it rests on: it may forbid what is done to that later.
     """
     query = Query(step)
+    step.effects.unread = True
     require_functions(step, node)
     try:
         given = columns_of(query, node, {})
@@ -77,6 +81,10 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
         tables = {relation.name for _, relation in read(step, node)}
         raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
     condition_holds(step, node)
+    step.effects.unread = not is_understood(step, node)
+    for each in ranges_of(node):
+        if each.role == LOCKED:
+            step.effects.lock(queried(step, each.node).name, ROW_SHARE)
     return given, query.uses()
 
 

@@ -1,0 +1,1 @@
+"""A load test of the site with locust: what it counts, and how that is judged."""

@@ -1,0 +1,73 @@
+"""migrate_safely beside a session that holds the table: all or nothing, and no writer waits long.
+
+The writer inserts as an application does, one row after another, and each of its waits is measured.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.conftest import STRANGER, Ops, execute, query
+from tests.integration.test_migrate_safely import ADD_AGE, WRITE, applied, columns, held_for, safely
+from tests.integration.zoo_migrations import Write
+from tests.rehearsals import prepared
+from tests.sessions import stranger
+
+LOCK_TIMEOUT = 1.0
+# For the server and this test to come to their turn, on a machine that is busy.
+MARGIN = 1.0
+
+
+@contextmanager
+def measured_writer(alias: str) -> Iterator[list[float]]:
+    """Yield the seconds that each INSERT of an application took; it writes until the block ends."""
+    done, waits = threading.Event(), list[float]()
+
+    def write() -> None:
+        with stranger(alias) as other:
+            while not done.is_set():
+                began = time.monotonic()
+                execute(other, WRITE)
+                waits.append(time.monotonic() - began)
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=write, name=STRANGER)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("attempts", [20, 2])
+@pytest.mark.parametrize("seconds", [pytest.param(1, marks=pytest.mark.named), 5, 30])
+def test_beside_a_session_that_holds_the_table_all_is_applied_or_nothing(
+    ops: Ops, empty_database: str, write_migrations: Write, seconds: float, attempts: int
+) -> None:
+    alias = prepared(empty_database, write_migrations, ADD_AGE)
+
+    with measured_writer(alias) as waits, held_for(alias, seconds):
+        answer = safely(
+            ops, alias, lock_timeout=LOCK_TIMEOUT, attempts=attempts, accept_undecided=True
+        )
+        rows = query(alias, "SELECT count(*) FROM zoo_cage")
+
+    if attempts == 20 or seconds == 1:
+        assert answer.code == 0, answer.stdout
+        assert "age" in columns(alias)
+        assert applied(alias) == ["0001_step", "0002_step"]
+    else:
+        assert (answer.code, answer.ids) == (3, ["lock-not-obtained"]), answer.stdout
+        assert answer.report["facts"]["waited_for"]
+        assert "age" not in columns(alias)
+        assert applied(alias) == ["0001_step"]
+    # It did queue behind the migration, and for no longer than that waited.
+    assert 0.3 < max(waits) < LOCK_TIMEOUT + MARGIN
+    assert rows[0][0] > 10
+    assert query(alias, "SELECT count(*) FROM zoo_cage WHERE name = 'secret'")[0][0] == len(waits)
