@@ -1,9 +1,9 @@
 """python -m benchmarks.fleet: a thousand tenants of django-tenants, by its ways and by `fleet`.
 
-The project of benchmarks/tenants (auth, content types, sessions and a shop for each tenant; 11
-tables) on the server of DATABASE_URL, whose role is a superuser that may create databases. The
-schemas are made from one that the project's own migrate has made. Compared side by side, in one
-run:
+The project is that of the tests for django-tenants, here with auth, content types, sessions and a
+shop for each tenant (11 tables), on the server of DATABASE_URL, whose role is a superuser that may
+create databases. The schemas are made from one that the project's own migrate has made. Compared
+side by side, in one run:
 
 1. nothing pending: `fleet preflight_migrate` against `migrate_schemas --executor=multiprocessing`,
    `migrate_schemas --plan` and `all_tenants_command showmigrations`;
@@ -11,7 +11,8 @@ run:
    `migrate_schemas --plan`, which says what would be done, and against
    `migrate_schemas --executor=multiprocessing`, which does it;
 3. the same class of a thousand against single runs of `preflight_migrate`, of which --singles are
-   run, and the sum for all is computed.
+   run, and the sum for all is computed; so is what further machines would add, if every target had
+   to have a run of its own.
 
 Seconds are those of the clock; processor seconds are those of all processes of the command, and of
 the server's where it runs on this machine. django-tenants must be installed: pip install
@@ -41,8 +42,10 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import sql
 
 from benchmarks.server_cost import CpuClock
+from opsmigrate.counted import counted
 
-SETTINGS = "benchmarks.tenants.settings"
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = "benchmarks.fleet_settings"
 MODEL = "tenant_0001"
 SCHEMAS_TOGETHER = 25
 ROWS = """
@@ -58,10 +61,20 @@ FLEET = ("fleet", "preflight_migrate", "--format", "json")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds of the clock, and of processors."""
+    """What a command took: seconds of the clock, and of processors, here and in the server."""
 
     seconds: float
-    processor: float
+    client: float
+    server: float
+
+    @property
+    def processor(self) -> float:
+        """The seconds of all processors."""
+        return self.client + self.server
+
+    def times(self, factor: float) -> Cost:
+        """Return so many times as much."""
+        return Cost(self.seconds * factor, self.client * factor, self.server * factor)
 
     def __str__(self) -> str:
         return f"{self.seconds:8.1f} s, {self.processor:8.1f} processor seconds"
@@ -105,17 +118,27 @@ def pending(project: Project, tenants: int) -> Cost:
 
 def singles(project: Project, tenants: int, number: int, ours: Cost) -> None:
     """Compare the classes with single runs."""
-    seconds = processor = 0.0
-    for each in range(1, number + 1):
-        cost = project.measured(
+    found = [
+        project.measured(
             "preflight_migrate", "--format", "json", OPSMIGRATE_TARGET=f"default/{name_of(each)}"
         )
-        seconds, processor = seconds + cost.seconds, processor + cost.processor
-    every = Cost(seconds / number * tenants, processor / number * tenants)
-    mean = Cost(seconds / number, processor / number)
+        for each in range(1, number + 1)
+    ]
+    mean = Cost(
+        sum(each.seconds for each in found),
+        sum(each.client for each in found),
+        sum(each.server for each in found),
+    ).times(1 / number)
+    every = mean.times(tenants)
     print(f"  {'1 preflight_migrate of its own (mean)':<42}{mean}")
     print(f"  {f'computed of {tenants:,} of them, one by one':<42}{every}")
     ratio(f"{tenants:,} single runs (computed)", every, ours, aim="aim: 50x less processor time")
+    processors = os.cpu_count() or 1
+    print("  computed, not measured: such runs on further machines like this one, the server on it")
+    for machines in (1, 2, 3):
+        # The server's part stays where the server is.
+        least = max(every.server, every.processor / machines) / processors
+        print(f"    {counted(machines, 'machine')}: at least {least:,.0f} s", flush=True)
 
 
 def nothing_pending(project: Project) -> None:
@@ -153,8 +176,9 @@ class Project:
             **os.environ,
             "DATABASE_URL": url,
             "DJANGO_SETTINGS_MODULE": SETTINGS,
-            "BENCH_JOURNAL": str(folder),
+            "PYTHONPATH": str(ROOT),
         }
+        self._folder = folder
         self._url = url
         self._server = _server_clock()
         self.output = ""
@@ -164,6 +188,7 @@ class Project:
         done = subprocess.run(
             [sys.executable, "-m", "django", *arguments],
             env={**self._environment, **variables},
+            cwd=self._folder,
             capture_output=True,
             text=True,
             check=False,
@@ -174,9 +199,9 @@ class Project:
 
     def measured(self, *arguments: str, say: str = "", **variables: str) -> Cost:
         """Run a command of manage.py; return what it took, and print that as `say`."""
-        before, begun = self._processor(), time.perf_counter()
+        client, server, begun = self._here(), self._there(), time.perf_counter()
         self.run(*arguments, **variables)
-        cost = Cost(time.perf_counter() - begun, self._processor() - before)
+        cost = Cost(time.perf_counter() - begun, self._here() - client, self._there() - server)
         if say:
             print(f"  {say:<42}{cost}", flush=True)
         return cost
@@ -192,10 +217,12 @@ class Project:
         finally:
             other.close()
 
-    def _processor(self) -> float:
+    def _here(self) -> float:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        server = self._server.seconds() if self._server else 0.0
-        return used.ru_utime + used.ru_stime + server
+        return used.ru_utime + used.ru_stime
+
+    def _there(self) -> float:
+        return self._server.seconds() if self._server else 0.0
 
 
 def _server_clock() -> CpuClock | None:
@@ -219,7 +246,7 @@ def make_tenants(project: Project, count: int, to: str) -> None:
     project.run("migrate_schemas", "--shared", "-v0")
     with project.session() as cursor:
         cursor.execute(
-            "INSERT INTO customers_tenant (schema_name, name)"
+            "INSERT INTO customers_client (schema_name, name)"
             " SELECT 'tenant_' || lpad(i::text, 4, '0'), i::text FROM generate_series(1, %s) i",
             [count],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def require_same(
     before: About, *, command_: str | None, arguments: Sequence[str], release: str | None
 ) -> None:
     """Raise RefusedError where what is resumed is not what was begun."""
-    again = " ".join([before.command, *before.arguments])
+    again = shlex.join([before.command, *before.arguments])
     if command_ is not None and (command_, tuple(arguments)) != (before.command, before.arguments):
         raise RefusedError(
             f"the run {before.run_id} is one of {again}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -58,6 +60,7 @@ class RunFolder:
 
         The lock is gone with the process. Windows has no such lock: there it is not asked for.
         """
+        self._require_nobody_elses()
         with (self.folder / LOCK).open("a") as file:
             if not _locked(file.fileno()):
                 raise RefusedError(
@@ -106,10 +109,23 @@ class RunFolder:
     def read_about(self) -> Mapping[str, Any]:
         """Return what the run is about; raise FileNotFoundError or UndecidedError."""
         file = self.folder / ABOUT
+        self._require_nobody_elses()
         try:
             return read_object(file)
         except UnreadableError as error:
             raise _unreadable(file, error) from error
+
+    def _require_nobody_elses(self) -> None:
+        """Raise UndecidedError where others may have written: what passed is not run again."""
+        for each in (self.folder, self.folder / REPORTS, self.folder / OUTCOMES):
+            about = each.lstat()
+            if not stat.S_ISDIR(about.st_mode):
+                raise _unreadable(each, "it is not a folder")
+            if hasattr(os, "geteuid"):
+                if about.st_uid != os.geteuid():
+                    raise _unreadable(each, "it belongs to another user")
+                if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                    raise _unreadable(each, "others may write to it")
 
     def _outcomes(self) -> Iterator[Outcome]:
         for file in sorted((self.folder / OUTCOMES).glob("*.json")):
@@ -143,9 +159,9 @@ def file_name(label: str) -> str:
     return f"{name[:LONGEST]}~{digest}"
 
 
-def _unreadable(file: Path, error: Exception) -> UndecidedError:
+def _unreadable(file: Path, why: Exception | str) -> UndecidedError:
     return UndecidedError(
-        f"{file} is none of a fleet's files: {error}",
+        f"{file} cannot be used as one of a fleet's files: {why}",
         id="fleet-run-unreadable",
-        hint="put the file back as it was written, or begin a new run",
+        hint="put it back as it was written, or begin a new run",
     )

@@ -131,6 +131,10 @@ def test_a_run_is_not_gone_on_with_while_it_runs(
     assert call_fleet("--resume", "r1").code == 0
     changed = call_fleet("migrate_safely", "--resume", "r1")
     assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    (folder.folder / "outcomes").chmod(0o777)
+    planted = call_fleet("--resume", "r1")
+    assert (planted.code, planted.ids) == (3, ["fleet-run-unreadable"])
+    (folder.folder / "outcomes").chmod(0o700)
     (folder.folder / "run.json").write_text("[]")
     unreadable = call_fleet("--resume", "r1")
     assert (unreadable.code, unreadable.ids) == (3, ["fleet-run-unreadable"])
