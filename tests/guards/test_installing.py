@@ -21,7 +21,7 @@ INSTALL = re.compile(r"pip install (?P<what>[^\n`#;)]*)")
 # A quoted word, or what stands without blanks.
 WORD = re.compile(r"""'([^']*)'|\\?"([^"\\]*)\\?"|([^\s'"]+)""")
 # Another Django is what a page is about.
-OTHERS = {"Django==6.1", "Django~=5.2.0"}
+OTHERS = {"Django==6.1", "Django~=5.2.0", "nox"}
 
 
 def texts() -> list[Path]:
