@@ -168,7 +168,7 @@ def ratio(name: str, theirs: Cost, ours: Cost, aim: str = "") -> None:
 
 
 class Project:
-    """The project of benchmarks/tenants on a database."""
+    """The project of benchmarks/fleet_settings.py on a database."""
 
     def __init__(self, url: str, folder: Path) -> None:
         """Take the URL of the database, and a folder for what the commands write."""

@@ -3,12 +3,10 @@
 The project and the tenants are those of benchmarks/fleet.py (there: what must be installed), on the
 server of DATABASE_URL. One process for each target, of `fleet check_drift`: on this machine, as
 many at a time as it has processors, and then through a Redis of its own (Debian's redis-server) on
-2 and on 4 workers of one process each, which are on this machine too: what the way over the broker
-costs is measured, and not what another machine adds.
-
-Of that, what stands between two units of a worker is measured as well: with it, and with the
-processor seconds of a unit, it is computed what a second and a third machine like this one add, as
-long as the server is not the limit.
+2 and on 4 workers of one process each. They are on this machine too: what the way over the broker
+costs is measured, in seconds of the clock and of processors (with the start of the workers), and
+how long a worker stands still between two targets. What further machines add, benchmarks/fleet.py
+computes.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -25,19 +24,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import django
 import environ
 from django.conf import settings
 
-from benchmarks.fleet import Cost, Project, database, make_tenants
+from benchmarks.fleet import ROOT, Cost, Project, database, make_tenants
 from scripts.demonstration.background import free_port
 
 COMMAND = ("fleet", "check_drift", "--format", "json")
 ON_CELERY = (*COMMAND, "--engine", "celery")
-SETTINGS = "benchmarks.tenants_on_celery.settings"
-APP = "benchmarks.tenants_on_celery.celery_app"
+SETTINGS = "benchmarks.fleet_on_celery.settings"
+APP = "benchmarks.fleet_on_celery.celery_app"
 SECONDS_TO_START = 60.0
 ENDED = re.compile(r"succeeded in ([0-9.]+)s")
 
@@ -53,7 +53,7 @@ def main() -> int:
     django.setup()
     processors = os.cpu_count() or 1
     print(f"{processors} processors, load average {os.getloadavg()[0]:.1f}", flush=True)
-    with tempfile.TemporaryDirectory() as folder, database("bench_tenants_on_celery") as name:
+    with tempfile.TemporaryDirectory() as folder, database("bench_fleet_on_celery") as name:
         url = url.rpartition("/")[0] + "/" + name
         project = Project(url, Path(folder))
         make_tenants(project, options.tenants, to="0001")
@@ -62,46 +62,48 @@ def main() -> int:
         facts(project, options.tenants)
         with redis(Path(folder)) as broker:
             variables = {
+                "PYTHONPATH": str(ROOT),
                 "DJANGO_SETTINGS_MODULE": SETTINGS,
                 "DATABASE_URL": url,
-                "BENCH_JOURNAL": folder,
                 "BENCH_BROKER": broker,
             }
             for count in options.workers:
-                on_workers(project, variables, count, options.tenants, here)
-        more_machines(here, options.tenants, processors)
+                on_workers(project, Path(folder), variables, count, options.tenants, here)
     return 0
 
 
 def on_workers(
-    project: Project, variables: dict[str, str], count: int, tenants: int, here: Cost
+    project: Project,
+    folder: Path,
+    variables: dict[str, str],
+    count: int,
+    tenants: int,
+    here: Cost,
 ) -> None:
     """Run the fleet on so many workers, and print what it took against `here`."""
-    logs = Path(variables["BENCH_JOURNAL"], f"workers-{count}")
+    logs = folder / f"workers-{count}"
     logs.mkdir()
-    with workers(logs, count, variables):
+    before = used()
+    with workers(folder, logs, count, variables):
         cost = project.measured(*ON_CELERY, **variables)
         at_work = [sum(map(float, ENDED.findall(each.read_text()))) for each in logs.iterdir()]
-    # The processes of the workers are not the command's: what they took shows when they have ended.
-    print(f"  {f'on {count} Celery workers':<42}{cost.seconds:8.1f} s", flush=True)
     facts(project, tenants)
+    # Only when the workers have ended it shows what they took.
+    cost = replace(cost, client=used() - before)
+    print(f"  {f'on {count} Celery workers':<42}{cost}")
     between = (count * cost.seconds - sum(at_work)) / tenants
     print(
-        f"  {here.seconds / cost.seconds:.2f}x the pace of this machine alone; a worker stands "
-        f"still for {between * 1000:.0f} ms between two targets",
+        f"  {cost.seconds / here.seconds:.2f}x the time and {cost.processor / here.processor:.2f}x "
+        "the processor time of this machine alone; "
+        f"between two targets a worker stands still for {between * 1000:.0f} ms",
         flush=True,
     )
 
 
-def more_machines(here: Cost, tenants: int, processors: int) -> None:
-    """Print what is computed for more machines; nothing of it is measured."""
-    print("\nComputed, not measured: machines like this one, the server on none of them")
-    for machines in (1, 2, 3):
-        seconds = here.processor / processors / machines
-        print(
-            f"  {machines}: {seconds:8.1f} s for {tenants:,} targets of "
-            f"{here.processor / tenants:.2f} processor seconds each, the server's share included"
-        )
+def used() -> float:
+    """Return the processor seconds of all processes that this one has started, and that ended."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
 
 
 def facts(project: Project, tenants: int) -> None:
@@ -128,7 +130,7 @@ def redis(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def workers(logs: Path, count: int, variables: dict[str, str]) -> Iterator[None]:
+def workers(folder: Path, logs: Path, count: int, variables: dict[str, str]) -> Iterator[None]:
     """Run so many workers of one process each while the block runs."""
     with ExitStack() as stack:
         for number in range(count):
@@ -140,6 +142,7 @@ def workers(logs: Path, count: int, variables: dict[str, str]) -> Iterator[None]
                     *("--loglevel", "INFO", "--logfile", str(log)),
                 ],
                 env={**os.environ, **variables},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -17,23 +17,38 @@ class Switching:
     then: tuple[str, int]
     sessions: int | None = None
     opened: int = 0
-    socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    ways: list[socket.socket] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
     @property
     def port(self) -> int:
         """Return where it listens."""
-        return int(self.socket.getsockname()[1])
+        return int(self.listening.getsockname()[1])
 
     def serve(self) -> None:
         """Lead each session on, until the socket is shut down."""
         with suppress(OSError):
             while True:
-                client, _ = self.socket.accept()
+                client, _ = self.listening.accept()
                 to = self.first if self.opened < (self.sessions or 1000) else self.then
                 self.opened += 1
                 server = socket.create_connection(to)
+                self.ways += [client, server]
                 for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=forward, args=(one, other), daemon=True).start()
+                    thread = threading.Thread(target=forward, args=(one, other))
+                    thread.start()
+                    self.threads.append(thread)
+
+    def close(self) -> None:
+        """End everything that goes through it; it must no longer serve."""
+        for each in self.ways:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        for each in self.ways:
+            each.close()
 
 
 def forward(one: socket.socket, other: socket.socket) -> None:
@@ -54,6 +69,7 @@ def switching(first: tuple[str, int], then: tuple[str, int]) -> Iterator[Switchi
     try:
         yield address
     finally:
-        address.socket.shutdown(socket.SHUT_RDWR)
-        address.socket.close()
+        address.listening.shutdown(socket.SHUT_RDWR)
         thread.join()
+        address.listening.close()
+        address.close()

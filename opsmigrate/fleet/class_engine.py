@@ -169,7 +169,15 @@ class ClassEngine:
         if not report:
             return [], tuple((each,) for each in others)
         strict = self._options.get("fail_on") == "warning"
-        told = told_by(report, first, others, self._by_alias, sizes_count=strict)
+        self._say(f"Asking {counted(len(others), 'target')} like {first.label} about their rows")
+        try:
+            told = told_by(report, first, others, self._by_alias, sizes_count=strict)
+        except Error as error:
+            # The server is away, or has ended the session: each target's own process sees to it.
+            self._say(f"They are examined one by one: {first_line(error)}")
+            for connection in self._by_alias.values():
+                connection.close()
+            return [], tuple((each,) for each in others)
         equal = [self._equal(outcome, report, first, each) for each in told.equal[1:]]
         if told.groups:
             number = sum(map(len, told.groups))

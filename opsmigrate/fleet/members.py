@@ -199,6 +199,7 @@ def _answers(
     """Yield the answers of queries; after an error, those that are left get a new transaction."""
     left = list(queries)
     while left:
+        before = len(left)
         try:
             with transaction(connection, "READ ONLY") as cursor:
                 cursor.execute(SET_LOCAL, [path])
@@ -209,6 +210,9 @@ def _answers(
                     cursor.execute(query)
                     yield answer_of(cursor.fetchall())
         except Error as error:
+            if len(left) == before:
+                # Not even the transaction could begin.
+                left.pop(0)
             yield answer_of_error(error)
 
 

@@ -25,7 +25,7 @@ from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.opening import pin_of
 from opsmigrate.report import Result
 from opsmigrate.sql.grammar import parse
-from opsmigrate.sql.statement import NotParsedError, Statement
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 
 # What MigrationRecorder reads; when something was applied decides nothing.
 HISTORY_COLUMNS = ("id", "app", "name", "applied")
@@ -70,7 +70,7 @@ class Recorder:
         """Return whether a statement that is to be executed is a question about rows."""
         try:
             statements = parse(text)
-        except NotParsedError:
+        except (NotParsedError, NoGrammarError):
             self.others.append(text)
             return False
         found = [self._meets(each) for each in statements]

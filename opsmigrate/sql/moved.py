@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from opsmigrate.postgres.names import quoted
 from opsmigrate.sql.grammar import constant, parse, quoted_if_needed, scan_with_places
-from opsmigrate.sql.statement import NotParsedError
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 
 class NotMovableError(Exception):
@@ -23,7 +23,7 @@ def moved_by(text: str, schema: str) -> Callable[[str], str]:
         places = list(_places(text, schema))
         if schema in _aliases(text):
             raise NotMovableError(f"{schema} is an alias in it")
-    except NotParsedError as error:
+    except (NotParsedError, NoGrammarError) as error:
         raise NotMovableError(str(error)) from error
     raw = text.encode()
     parts: list[str | bool] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import OperationalError, connections
 
 from opsmigrate.fleet.members import Told, told_by
 from opsmigrate.fleet.reports import said_of
@@ -375,6 +375,29 @@ def test_where_statements_are_limited_in_time_a_bigger_member_is_asked_by_itself
     with owned(connection):
         strict = told_by(report, first, others, {empty_database: connection}, sizes_count=True)
     assert labels(strict) == (["first"], [["big"], ["small"]])
+
+
+def test_a_member_that_cannot_be_asked_is_asked_by_itself(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    """Its schema is gone; or not even a transaction can begin."""
+    write_migrations(CAGE, POSITIVE)
+    first, *others = schemas(empty_database, "first", "gone", "there")
+    report = alone(first, with_questions=True)
+    execute(connections[empty_database], "DROP SCHEMA gone CASCADE")
+    found = told(empty_database, report, first, others)
+    assert labels(found) == (["first", "there"], [["gone"]])
+    begun: list[str] = []
+
+    def refuse(execute: Any, statement: Any, *others: Any) -> Any:
+        begun.append(str(statement))
+        if str(statement).startswith("BEGIN") and len(begun) > 20:
+            raise OperationalError("no more")
+        return execute(statement, *others)
+
+    with connections[empty_database].execute_wrapper(refuse):
+        found = told(empty_database, report, first, others[1:] * 3)
+    assert "there" in found.why
 
 
 def test_a_report_without_questions_says_nothing_of_others(

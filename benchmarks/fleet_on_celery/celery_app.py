@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.tenants_on_celery.settings")
-app = Celery("benchmarks.tenants_on_celery")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.fleet_on_celery.settings")
+app = Celery("benchmarks.fleet_on_celery")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -1,1 +1,0 @@
-"""A project of django-tenants, which benchmarks/fleet.py measures."""

@@ -1,1 +1,0 @@
-"""The tenants, in the shared schema."""

@@ -1,8 +1,0 @@
-"""The settings of benchmarks/tenants, and those of the Celery app."""
-
-import os
-
-from benchmarks.tenants.settings import *  # noqa: F403
-
-CELERY_BROKER_URL = os.environ["BENCH_BROKER"]
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
