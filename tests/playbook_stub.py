@@ -140,7 +140,7 @@ def start(
 
 
 def ended(process: subprocess.Popen[str]) -> Answer:
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert "Traceback" not in stderr
     return Answer(process.returncode, stdout, stderr)
 

@@ -32,14 +32,15 @@ def project(tmp_path: Path) -> StubProject:
     return stub
 
 
-@pytest.mark.parametrize("part", [0.1, 0.4, 0.6, 0.8, pytest.param(0.97, marks=pytest.mark.named)])
+@pytest.mark.parametrize("part", [0.1, 0.4, 0.6, 0.8, pytest.param(1.0, marks=pytest.mark.named)])
 def test_a_disk_that_is_full_stops_the_run_where_the_journal_ends(
     staging: str, project: StubProject, part: float
 ) -> None:
     """Where the system takes a part of a line, the rest must not be taken for written."""
     assert ended(start(project, staging)).code == 0
     whole = project.journal_dir / "playbook_default.jsonl"
-    most = int(whole.stat().st_size * part)
+    # In the last line at the latest; the seconds of the steps may have more or fewer digits.
+    most = int(whole.stat().st_size * part) - 60
     whole.unlink()
     project.called()
 
