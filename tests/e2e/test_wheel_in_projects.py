@@ -139,7 +139,7 @@ def test_a_project_gets_its_verdict_from_the_wheel_alone(
     project = project_in(tmp_path, Path(sys.executable), new_database("night "), **path)
 
     listed = project.run("-m", "opsmigrate")
-    asked = parsed(project.manage("preflight_migrate", "--format=json", "--rehearse=off"))
+    asked = parsed(project.manage("preflight_migrate", "shop", "--format=json", "--rehearse=off"))
 
     assert listed.returncode == 0
     assert all(name in listed.stdout for name in commands_in(installed))
