@@ -78,6 +78,8 @@ CREATE TABLE loose_part (n int, made date, label text, author_id int);
 INSERT INTO loose_part VALUES (305, '2020-01-01', 'x', 1);
 CREATE TABLE listed (id int, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
 CREATE TABLE listed_a PARTITION OF listed FOR VALUES IN ('l000');
+CREATE TABLE listed_b PARTITION OF listed FOR VALUES IN ('l001') PARTITION BY LIST (id);
+CREATE TABLE listed_b_1 PARTITION OF listed_b FOR VALUES IN (1);
 CREATE TABLE listed_rest PARTITION OF listed DEFAULT;
 INSERT INTO listed VALUES (1, 'l000'), (2, 'l100');
 CREATE TABLE to_listed (id int, listed_id int, region text,

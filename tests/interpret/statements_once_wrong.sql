@@ -117,3 +117,208 @@ GRANT USAGE ON pair TO PUBLIC
 CREATE TYPE book_id_seq AS (a int, b never_null)
 ALTER TABLE listed_rest ADD UNIQUE (id, region); ALTER TABLE listed DROP CONSTRAINT listed_pkey CASCADE, ADD PRIMARY KEY (id, region)
 REVOKE ALL ON keys FROM interpret_reader
+INSERT INTO author (name, email) VALUES ('x', 'e1') ON CONFLICT (email) DO UPDATE SET name = excluded.name
+INSERT INTO author (name, email) VALUES ('x', 'e1') ON CONFLICT (email) DO UPDATE SET name = excluded.name || author.state WHERE excluded.born IS NULL
+INSERT INTO author (name, email) VALUES ('x', 'e1') ON CONFLICT (email) WHERE born IS NULL DO UPDATE SET name = 'x'
+INSERT INTO author (name, email) VALUES ('x', 'e1') ON CONFLICT (email) DO UPDATE SET name = DEFAULT, id = DEFAULT
+INSERT INTO author (name, email) VALUES ('x', 'e1') ON CONFLICT (lower(email)) DO NOTHING
+INSERT INTO author AS a (name, email) VALUES ('x', 'e1') ON CONFLICT (email) DO UPDATE SET name = a.name
+INSERT INTO author VALUES (DEFAULT, 'x', NULL, DEFAULT)
+INSERT INTO author (id, name) VALUES (DEFAULT, 'x')
+INSERT INTO author (id, name) VALUES (100, 'x'), (DEFAULT, 'y')
+INSERT INTO author (id, name) VALUES (100, 'x'), (101, DEFAULT)
+INSERT INTO typed (id, used) VALUES (1, DEFAULT)
+INSERT INTO typed (id, used) VALUES (1, 2)
+INSERT INTO book (id, title) VALUES (DEFAULT, 'x')
+INSERT INTO author (name) VALUES ('x') RETURNING id
+INSERT INTO author (name) VALUES ('x') RETURNING *
+INSERT INTO author (name) VALUES ('x') RETURNING 1
+INSERT INTO author (name) VALUES ('x') RETURNING now()
+INSERT INTO author (name) VALUES ('x') RETURNING (SELECT count(*) FROM book)
+DELETE FROM book a USING book b WHERE a.id < b.id AND a.title = b.title
+DELETE FROM member RETURNING *
+DELETE FROM member RETURNING id
+DELETE FROM member RETURNING 1
+DELETE FROM member m RETURNING m.*
+DELETE FROM member WHERE EXISTS (SELECT 1 FROM member m WHERE m.id > member.id)
+DELETE FROM member WHERE id IN (SELECT id FROM author)
+DELETE FROM member WHERE true
+DELETE FROM member WHERE member IS NULL
+UPDATE author SET name = 'x' RETURNING *
+UPDATE author SET name = 'x' RETURNING id
+UPDATE author SET name = 'x' RETURNING author
+UPDATE author SET name = name
+UPDATE author a SET name = b.name FROM author b WHERE a.id = b.id
+UPDATE author SET score = (SELECT max(id) FROM author)
+UPDATE author SET score = (SELECT max(score) FROM author b WHERE b.id < author.id)
+UPDATE author SET id = DEFAULT
+UPDATE author SET id = DEFAULT, name = 'x' WHERE false
+UPDATE author SET name = book.title FROM book
+UPDATE author SET score = 3 WHERE ctid = '(0,1)'
+UPDATE author SET score = 3 WHERE author.* IS NOT NULL
+UPDATE author SET score = 3 FROM (SELECT 1 AS id) x WHERE author.id = x.id
+UPDATE author SET score = 3 FROM generate_series(1, 3) g WHERE g = id
+UPDATE author SET score = x.id FROM (SELECT id FROM book) x
+MERGE INTO author a USING book b ON a.id = b.author_id WHEN MATCHED AND b.pages > 3 THEN UPDATE SET name = b.title WHEN NOT MATCHED THEN INSERT (name) VALUES (b.title)
+MERGE INTO author a USING book b ON a.id = b.author_id WHEN MATCHED THEN DELETE
+MERGE INTO author a USING (SELECT 1 AS x) b ON a.id = b.x WHEN MATCHED THEN UPDATE SET id = DEFAULT
+MERGE INTO author a USING (SELECT 1 AS x) b ON a.id = b.x WHEN MATCHED THEN DO NOTHING
+MERGE INTO author a USING (SELECT 100 AS x) b ON false WHEN NOT MATCHED THEN INSERT (id, name) VALUES (DEFAULT, 'x')
+MERGE INTO author a USING (SELECT 100 AS x) b ON false WHEN NOT MATCHED THEN INSERT VALUES (1000, 'x')
+MERGE INTO author a USING (SELECT 100 AS x) b ON false WHEN NOT MATCHED THEN INSERT DEFAULT VALUES
+MERGE INTO author a USING author b ON a.id = b.id WHEN MATCHED THEN UPDATE SET score = b.score
+MERGE INTO author a USING (SELECT 1 AS x) b ON a.id = b.x WHEN MATCHED THEN UPDATE SET score = 1 RETURNING a.*
+MERGE INTO author a USING (SELECT 1 AS x) b ON a.id = b.x WHEN NOT MATCHED BY SOURCE THEN DELETE
+SELECT name FROM author a JOIN author b USING (name)
+SELECT count(*) FROM author
+SELECT 1 FROM author
+SELECT currval('loose_seq')
+SELECT nextval('loose_seq')
+SELECT last_value FROM loose_seq
+WITH x AS (SELECT * FROM author) DELETE FROM member USING x WHERE x.id = member.id
+WITH x AS (SELECT id FROM member) DELETE FROM member USING x WHERE x.id = member.id
+WITH x AS (SELECT id FROM member) UPDATE member SET joined = now() WHERE id IN (SELECT id FROM x)
+INSERT INTO book (title) SELECT title FROM book
+INSERT INTO book SELECT * FROM book
+INSERT INTO author (name) SELECT DISTINCT ON (title) title FROM book ORDER BY title
+INSERT INTO author (name) SELECT title FROM book UNION ALL SELECT 'x'
+INSERT INTO author (id, name) SELECT 1000, 'x' WHERE false
+INSERT INTO parted VALUES (5000)
+INSERT INTO parted_1 VALUES (5)
+INSERT INTO guarded VALUES (10, 'x', 1)
+UPDATE guarded SET n = 2
+ALTER TABLE author ADD p pair; CREATE POLICY x1 ON author USING (p <= '(1,x)')
+ALTER TABLE author ADD p pair; CREATE POLICY x1 ON author USING (p = '(1,x)')
+ALTER TABLE author ADD p pair; ALTER TABLE author ADD CHECK (p = '(1,x)')
+ALTER TABLE author ADD p pair; CREATE INDEX ON author (name) WHERE p = '(1,x)'
+ALTER TABLE author ADD p pair; SELECT * FROM author WHERE p = '(1,x)'
+ALTER TABLE author ADD p pair; UPDATE author SET name = 'x' WHERE p = '(1,x)'
+ALTER TABLE author ADD p pair; DELETE FROM author WHERE p = '(1,x)'
+ALTER TABLE author ADD p pair; UPDATE author SET p = '(1,x)'
+ALTER TABLE author ADD p pair; ALTER TABLE author ADD CHECK (p = NULL)
+ALTER TABLE author ADD p pair; CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (NEW.p = '(1,x)') EXECUTE FUNCTION fired()
+ALTER TABLE author ADD p pair[]; CREATE POLICY x1 ON author USING (p = '{}')
+ALTER TABLE author ADD p pair; CREATE POLICY x1 ON author USING (p IS DISTINCT FROM '(1,x)')
+ALTER TABLE author ADD p pair; ALTER TABLE author ADD q bool GENERATED ALWAYS AS (p > '(1,x)') STORED
+ALTER TABLE typed ADD CHECK (whole = 'x')
+CREATE POLICY x1 ON typed USING (whole <> 'x')
+CREATE POLICY x1 ON typed USING (whole <> NULL)
+ALTER TABLE author ADD t text; CREATE POLICY x1 ON author USING (t <= '(1,x)'); DROP POLICY x1 ON author; ALTER TABLE author ALTER t TYPE pair USING NULL; CREATE POLICY x1 ON author USING (t <= '(1,x)')
+ALTER TABLE author ADD t text; CREATE POLICY x1 ON author USING (t <= '(1,x)'); ALTER TABLE author ALTER t TYPE pair USING NULL
+CREATE POLICY x1 ON author USING (born = 'zzz')
+CREATE POLICY x1 ON author USING (seen > 'zzz')
+CREATE POLICY x1 ON author WITH CHECK (tags = 'zzz')
+CREATE POLICY x1 ON author USING (born = '2020-13-45')
+CREATE POLICY x1 ON author USING (absent() = 1)
+CREATE POLICY x1 ON author USING (tags[1] = 3)
+CREATE POLICY x1 ON author USING (id)
+CREATE POLICY x1 ON author USING (over(id) = 'zzz')
+CREATE POLICY x1 ON author USING (max(id) = 3)
+CREATE POLICY x1 ON author USING (row_number() OVER () = 3)
+CREATE POLICY x1 ON author USING (generate_series(1, id) = 3)
+CREATE POLICY x1 ON author USING (name = current_setting('x.y')::int::text)
+CREATE POLICY x1 ON author USING (data @> '{"a": 1}')
+CREATE POLICY x1 ON author USING (data @> '{a')
+CREATE POLICY x1 ON author USING (data ->> 'a' = 'b')
+CREATE POLICY x1 ON author USING (born - 'zzz' > '1 day')
+CREATE POLICY x1 ON author USING (seen - '1 dayz' > now())
+CREATE POLICY x1 ON author USING (NOT nope)
+CREATE POLICY x1 ON author USING (name = ANY ('{a,b}'))
+CREATE POLICY x1 ON author USING (id = ANY ('{a,b}'))
+CREATE POLICY x1 ON author USING (id IN (1, 'a'))
+CREATE POLICY x1 ON author USING (author.nope = 1)
+CREATE POLICY x1 ON author USING (book.id = 1)
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (NEW.born = 'zzz') EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (NEW.nope = 'zzz') EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (OLD.tags[1] = 3) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (OLD.id = (SELECT 1)) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (absent(OLD.id)) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (OLD.id) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 BEFORE INSERT ON author FOR EACH ROW WHEN (OLD.id = 1) EXECUTE FUNCTION fired()
+CREATE VIEW x1 AS SELECT born = 'zzz' FROM author
+CREATE VIEW x1 AS SELECT * FROM author WHERE born = 'zzz'
+CREATE VIEW x1 AS SELECT * FROM author WHERE tags = 'zzz'
+CREATE VIEW x1 AS SELECT tags[1] + 'x' FROM author
+CREATE VIEW x1 AS SELECT a.id FROM author a JOIN book b ON b.author_id = a.nope
+CREATE VIEW x1 AS SELECT a.id FROM author a, LATERAL (SELECT nope FROM book) x
+CREATE VIEW x1 AS SELECT id FROM author ORDER BY nope
+CREATE VIEW x1 AS SELECT id FROM author LIMIT 'x'
+CREATE VIEW x1 AS SELECT DISTINCT data::json FROM author
+CREATE VIEW x1 AS SELECT id FROM author UNION SELECT title FROM book
+CREATE VIEW x1 AS SELECT id FROM author UNION SELECT 'x'
+CREATE VIEW x1 AS SELECT id FROM author UNION SELECT 1, 2
+CREATE VIEW x1 AS SELECT id, id FROM author
+CREATE VIEW x1 AS SELECT id AS a, name AS a FROM author
+CREATE VIEW x1 (a, b) AS SELECT id FROM author
+CREATE VIEW x1 AS SELECT sum(name) FROM author
+CREATE VIEW x1 AS SELECT author.id FROM author a
+CREATE VIEW x1 AS SELECT id FROM author a, book b
+CREATE VIEW x1 AS SELECT id FROM author WHERE max(id) > 3
+CREATE VIEW x1 AS SELECT id FROM author WHERE name
+CREATE VIEW x1 AS SELECT id FROM author HAVING true
+CREATE VIEW x1 AS SELECT 'x'::mood, 'zzz'::mood
+CREATE VIEW x1 AS SELECT 'x'::date
+CREATE VIEW x1 AS SELECT 1/0
+CREATE VIEW x1 AS SELECT name::int FROM author
+CREATE VIEW x1 AS SELECT id::bool, id::jsonb FROM author
+CREATE VIEW x1 AS WITH y AS (SELECT nope FROM author) SELECT * FROM y
+CREATE VIEW x1 AS SELECT (SELECT nope) FROM author
+CREATE VIEW x1 AS SELECT CASE WHEN id = 1 THEN name ELSE 3 END FROM author
+CREATE VIEW x1 AS SELECT coalesce(name, id) FROM author
+CREATE VIEW x1 AS SELECT coalesce(name, 3) FROM author
+CREATE VIEW x1 AS SELECT id FROM author FETCH FIRST 3 ROWS ONLY
+CREATE VIEW x1 AS SELECT id FROM author FOR UPDATE
+CREATE TABLE x1 AS SELECT name::int FROM author
+CREATE TABLE x1 AS SELECT id FROM author WHERE born = 'zzz'
+CREATE MATERIALIZED VIEW x1 AS SELECT nope FROM author
+CREATE MATERIALIZED VIEW x1 AS SELECT 'zzz'::date FROM author WITH NO DATA
+ALTER TABLE author ADD CHECK (tags = '{a,b}')
+ALTER TABLE author ADD CHECK (tags = 'a')
+ALTER TABLE author ADD CHECK (id = ANY ('{1,2}'))
+ALTER TABLE author ADD CHECK (id = ANY ('{1,a}'))
+ALTER TABLE author ADD CHECK (tags @> '{x}' OR tags && 'x')
+ALTER TABLE author ADD CHECK (name IN ('a', 'b') AND id IN (1, 2) AND state IN ('ok', 'sad'))
+ALTER TABLE author ADD CHECK (state IN ('ok', 'zzz'))
+ALTER TABLE author ADD CHECK (born IN ('2020-01-01', '2020-01-02'))
+ALTER TABLE book ADD CHECK (level IN (1, 2) AND label IN ('a', 'b') AND isbn IN ('toolongforthiscolumn', 'x'))
+ALTER TABLE author ADD t int[] DEFAULT '{1,2}'
+ALTER TABLE author ADD t int[] DEFAULT '{1,a}'
+ALTER TABLE author ADD t int[] DEFAULT '1,2'
+ALTER TABLE author ADD t mood[] DEFAULT '{ok,sad}'
+ALTER TABLE author ADD t varchar(2)[] DEFAULT '{abc}'
+ALTER TABLE author ADD t numeric(3,1)[] DEFAULT '{12345}'
+ALTER TABLE author ADD t int[] DEFAULT '{1,2} '
+ALTER TABLE author ADD t int[] DEFAULT '{1 2}'
+UPDATE author SET tags = 'x'
+UPDATE author SET tags = '{x}' WHERE id = ANY ('{1,2}')
+SELECT * FROM author WHERE tags = 'x'
+SELECT * FROM author WHERE id IN (1, 'a')
+CREATE TRIGGER x1 BEFORE UPDATE ON author FOR EACH ROW WHEN (OLD.name IS DISTINCT FROM NEW.name OR NEW.id > 3) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 AFTER INSERT ON author FOR EACH STATEMENT WHEN (true) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 AFTER INSERT ON author FOR EACH ROW WHEN (max(NEW.id) > 3) EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 AFTER INSERT ON author FOR EACH ROW WHEN (NEW.*::text = '3') EXECUTE FUNCTION fired()
+CREATE TRIGGER x1 AFTER UPDATE ON author FOR EACH ROW WHEN (NOT (OLD.* IS DISTINCT FROM NEW.*)) EXECUTE FUNCTION fired()
+CREATE VIEW x1 AS SELECT a.id, b.title FROM author a JOIN book b ON b.author_id = a.id WHERE a.born IS NOT NULL
+CREATE VIEW x1 AS SELECT a.id, b.title FROM author a JOIN book b ON b.title = a.id
+CREATE VIEW x1 AS SELECT a.id, b.title FROM author a JOIN book a ON b.title = a.id
+CREATE VIEW x1 AS SELECT id, upper(name) AS n, 'x' AS t FROM author a WHERE a.born > '2020-01-01'
+CREATE VIEW x1 AS SELECT a.* FROM author a
+CREATE VIEW x1 AS SELECT * FROM author a WHERE author.id = 1
+CREATE VIEW x1 AS SELECT author FROM author
+CREATE VIEW x1 AS SELECT t.id FROM titles t WHERE t.title = 'x'
+CREATE VIEW x1 AS SELECT author.id FROM ONLY author
+CREATE VIEW x1 AS SELECT public.author.id FROM public.author
+CREATE VIEW x1 AS SELECT x.id AS "a b" FROM author x WHERE x.state = 'zzz'
+CREATE VIEW x1 AS SELECT a.id FROM author a LEFT JOIN book b USING (id)
+CREATE VIEW x1 AS SELECT a.id FROM author a CROSS JOIN book b
+CREATE VIEW x1 AS SELECT a.data FROM author a JOIN author b ON a.data = b.data WHERE a.tags = b.tags
+CREATE VIEW x1 AS SELECT a.id FROM author a JOIN book b ON a.id
+CREATE VIEW x1 AS SELECT a.id FROM author a JOIN book b ON a.tags = b.author_id AND nope.x = 1
+DROP TABLE listed_b_1 CASCADE
+ALTER TABLE parted_to DISABLE TRIGGER ALL
+ALTER TRIGGER book_fired ON book RENAME TO book_fired
+ALTER TRIGGER parted_fired ON parted RENAME TO parted_fired
+ALTER TABLE author ADD j json; ALTER TABLE author ADD PRIMARY KEY (j)
+TRUNCATE ONLY parent CASCADE
+CREATE INDEX n1 ON author (tags COLLATE "C"); ALTER TABLE author ALTER tags TYPE int[] USING NULL

@@ -70,8 +70,9 @@ class _Found:
             if self.is_column(thing):
                 continue
             owner = owner_of(self.schema, thing)
-            if owner is not None and not _includes(came_from, owner) and how != ORIGINAL:
-                thing = owner
+            # Of a partition of a partition, what its key belongs to belongs to another.
+            while owner is not None and not _includes(came_from, owner) and how != ORIGINAL:
+                thing, owner = owner, owner_of(self.schema, owner)
             known = self.how.get(thing)
             if known is not None:
                 known.add(how)

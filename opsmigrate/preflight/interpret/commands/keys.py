@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
     build_index,
     look,
 )
+from opsmigrate.preflight.interpret.commands.index_keys import keys_of
 from opsmigrate.preflight.interpret.commands.not_null import is_catalogued, set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -125,6 +126,9 @@ def add_key(altering: Altering, table: Name, wanted: Wanted) -> None:
     """Add the constraint and build its index."""
     step, relation = altering.step, altering.relation(table)
     look(step, relation, wanted)
+    if wanted.kind in "pu":
+        # A type without an order is told of first.
+        keys_of(step, relation, wanted.elements, "btree")
     if wanted.kind == "p" and any(each.primary for each in relation.indexes.values()):
         altering.refuse("42P16", "two-primary-keys", table)
     if relation.kind == "p" and not altering.only:
@@ -138,8 +142,6 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
     """Have the columns of a primary key say that they have values."""
     if wanted.kind != "p":
         return
-    if any(each.primary for each in altering.relation(table).indexes.values()):
-        altering.refuse("42P16", "two-primary-keys", table)
     for each in wanted.elements:
         # Before 18 it is said again, and so to all that inherit.
         found = altering.column(table, each.name)

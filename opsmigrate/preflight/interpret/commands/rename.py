@@ -34,6 +34,8 @@ KINDS = {
 WITH_TRIGGERS = "rpvf"
 WITH_COLUMNS = "rpvmfc"
 CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
+# From this server on, a trigger may be given the name that it has.
+TAKES_ITS_OWN_NAME = 150_000
 # Before, it was an internal error.
 SAYS_WHY = 180_000
 
@@ -237,7 +239,8 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
             _require_own(step, table, parts[old])
         if old not in parts:
             step.refuse("42704", f"missing-{kind}", relation=table.name, name=old)
-        if new in parts:
+        same = new == old and kind == "trigger" and step.schema.version >= TAKES_ITS_OWN_NAME
+        if new in parts and not same:
             step.refuse("42710", "name-taken", relation=table.name, name=new)
         step.schema = renaming.rename_part(step.schema, kind, table.name, (old, new))
         if kind == "trigger":
@@ -260,7 +263,7 @@ def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
         own = step.known(child).triggers.get(pair[0])
         if own is not None and own.parent == table:
             step.effects.lock(child, ACCESS_EXCLUSIVE)
-            if pair[1] in step.known(child).triggers:
+            if pair[0] != pair[1] and pair[1] in step.known(child).triggers:
                 step.refuse("42710", "name-taken", relation=child, name=pair[1])
             step.schema = renaming.rename_part(step.schema, "trigger", child, pair)
             _copies(step, child, pair)

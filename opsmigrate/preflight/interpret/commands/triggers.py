@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
-from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
+from opsmigrate.preflight.interpret.schema import Constraint, Relation, Signature, Trigger
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Dependency, Thing, column
 from opsmigrate.sql.expressions import nodes_in, references
@@ -197,9 +197,20 @@ def _unknown_keys(altering: Altering, table: Name) -> None:
         if (relation.name in family and (each.kind == "f" or each.deferrable))
         or each.target in family
     ]
+    if any(each.target == table or each in keys for each in _keys_at(altering, table)):
+        for name in () if altering.only else family[1:]:
+            altering.step.effects.lock(name, altering.mode)
     if keys:
         altering.step.effects.need("SUPERUSER", "role", ())
         altering.step.effects.outside.append("the triggers of foreign keys")
+
+
+def _keys_at(altering: Altering, table: Name) -> list[Constraint]:
+    """Return the constraints of the table, and those of others that refer to it."""
+    schema = altering.step.schema
+    every = [each for other in schema.relations.values() for each in other.constraints.values()]
+    own = schema.relations[table].constraints.values()
+    return [*own, *(each for each in every if each.target == table)]
 
 
 def _set(altering: Altering, table: Name, fires: str, name: str | None) -> None:
