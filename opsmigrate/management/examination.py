@@ -122,6 +122,7 @@ def examined(
         accept_undecided=options["accept_undecided"],
         seed_step=lambda table, column: _seed_step(run.settings, table, column),
         rehearse=lambda cures: _rehearse(run, arguments, options, cures, confirm),
+        rehearses=_mode(run, options) != "off",
         why_odd_if_empty=lambda: _why_odd_if_empty(run),
         old_release=_old_release(run, options),
         progress=run.progress,
@@ -136,8 +137,7 @@ def _rehearse(
     cures: Cures,
     confirm: Callable[[str], bool] | None,
 ) -> Rehearsal | NotRehearsed:
-    within = options.get("rehearse_in")
-    mode = "clone" if within else options["rehearse"] or run.settings.rehearse
+    within, mode = options.get("rehearse_in"), _mode(run, options)
     if mode == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
@@ -155,6 +155,12 @@ def _rehearse(
     if within is None:
         return rehearse_as_asked(run, arguments, asked, cures)
     return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)
+
+
+def _mode(run: Run, options: dict[str, Any]) -> str:
+    if options.get("rehearse_in"):
+        return "clone"
+    return str(options["rehearse"] or run.settings.rehearse)
 
 
 def _require_alone(options: dict[str, Any]) -> None:
