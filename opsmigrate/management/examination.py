@@ -144,6 +144,7 @@ def _examine(
         accept_undecided=options["accept_undecided"],
         seed_step=lambda table, column: _seed_step(run.settings, table, column),
         rehearse=lambda cures: _rehearse(run, arguments, options, cures, confirm),
+        rehearses=_mode(run, options) != "off",
         why_odd_if_empty=lambda: _why_odd_if_empty(run),
         old_release=_old_release(run, options),
         progress=run.progress,
@@ -164,12 +165,6 @@ def _rehearse(
 
     with unrecorded(run.connection):
         return _rehearsed(run, arguments, options, cures, confirm)
-
-
-def _mode(run: Run, options: dict[str, Any]) -> str:
-    if options.get("rehearse_in"):
-        return "clone"
-    return str(options["rehearse"] or run.settings.rehearse)
 
 
 def _rehearsed(
@@ -194,6 +189,12 @@ def _rehearsed(
     if within is None:
         return rehearse_as_asked(run, arguments, asked, cures)
     return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)
+
+
+def _mode(run: Run, options: dict[str, Any]) -> str:
+    if options.get("rehearse_in"):
+        return "clone"
+    return str(options["rehearse"] or run.settings.rehearse)
 
 
 def _require_alone(options: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     accept_undecided: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[Cures], Rehearsal | NotRehearsed],
+    rehearses: bool,
     why_odd_if_empty: Callable[[], str | None],
     old_release: str,
     progress: Progress,
@@ -51,9 +52,9 @@ def examine(  # noqa: PLR0913 - what a command is asked
     """Return whether `migrate` with the arguments of `arguments` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
-    `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
-    applied. `old_release` is how the release that runs now is weighed: error, warn or off. Raises
-    UsageError for an unknown target.
+    `rehearse` is called where something is left to prove; it `rehearses` unless that is switched
+    off. `why_odd_if_empty` is called where no migration is applied. `old_release` is how the
+    release that runs now is weighed: error, warn or off. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
@@ -63,7 +64,8 @@ def examine(  # noqa: PLR0913 - what a command is asked
         with_sql = Explaining(connection, session, plan, catalog, arguments, interprets)
         return explain(with_sql, seed_step, progress)
 
-    found = explained(interprets=False)
+    # A walk takes as long as the plan: one is enough where no copy can follow it.
+    found = explained(interprets=not rehearses)
     rehearsal = _rehearsal(found, plan, arguments, rehearse, behind=not found.has_sql_by_hand)
     if not isinstance(rehearsal, Rehearsal) and found.has_sql_by_hand:
         # Where no copy is at hand, what PostgreSQL's grammar says of it decides.

@@ -1,10 +1,12 @@
 """Hand-written SQL is decided without a rehearsal, as `migrate` then decides it."""
 
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 from django.db import connections
 
+from opsmigrate.preflight import explain
 from tests.conftest import Ops, execute
 from tests.integration.pairs import ROW
 from tests.integration.sql_pairs import FIRST, ONE, SQL_PAIRS, SqlPair
@@ -143,6 +145,18 @@ def test_what_nobody_can_tell_for_certain_is_left_to_a_rehearsal(
 
     assert answer.code == 3, answer.stdout
     assert "hand-written SQL is not understood" in answer.report["undecided"][0]["why"]
+
+
+def test_a_plan_is_walked_once_where_no_copy_can_follow(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST, "migrations.RunSQL('ALTER TABLE zoo_cage ADD note text'),")
+
+    with mock.patch.object(explain, "walk_plan", wraps=explain.walk_plan) as walked:
+        answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert answer.code == 0, answer.stdout
+    assert walked.call_count == 1
 
 
 def test_what_stands_alone_is_refused_within_a_migration_that_is_a_transaction(

@@ -63,13 +63,6 @@ def test_each_python_has_the_newest_django_that_runs_on_it(python: str, django: 
     assert interpreters.django_for(python) == django
 
 
-def test_no_newer_python_is_said_and_is_no_failure(
-    nowhere: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert script.main_with(["--newest"]) == 0
-    assert capsys.readouterr().out.startswith("NOT RUN: the suite on a Python newer than")
-
-
 def test_a_python_that_is_not_there_is_one_sentence(
     nowhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
