@@ -7,19 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.queries import is_systems
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.expressions import references
+from opsmigrate.sql.expressions import nodes_in, references
 from opsmigrate.sql.nodes import label
 
 # Of a SelectStmt, what is looked at; with anything else in it, it is not understood.
 LOOKED_AT = frozenset({"target_list", "from_clause", "where_clause", "limit_option", "op"})
 JOINS = frozenset({"JOIN_INNER", "JOIN_LEFT", "JOIN_RIGHT", "JOIN_FULL"})
+# With these in it, names may mean something else than columns of its tables.
+ELSEWHERE = frozenset({"SubLink", "RowExpr", "CommonTableExpr"})
+# Aggregates, window functions and functions of several rows.
+ONLY_IN_QUERIES = ("not-a-plain-function", "set-returning")
 Tables = Mapping[str, Relation]
 
 
@@ -29,7 +33,8 @@ def is_understood(step: Step, query: Any) -> bool:
     Of one table, it may have any expression whose type is told here; of several, columns with
     their tables, and comparisons of two of one type.
     """
-    if {field.name for field, _ in query.ListFields()} - LOOKED_AT:
+    kinds = {each.DESCRIPTOR.name for each in nodes_in(query)}
+    if {field.name for field, _ in query.ListFields()} - LOOKED_AT or kinds & ELSEWHERE:
         return False
     tables = _tables(step, query.from_clause)
     conditions = [*_joined_on(query.from_clause)]
@@ -42,6 +47,10 @@ def is_understood(step: Step, query: Any) -> bool:
         return all(_is_column(tables, each) for each in values) and all(
             _compares(step.schema, tables, each) for each in conditions
         )
+    return _of_one_table(step, tables, values, conditions)
+
+
+def _of_one_table(step: Step, tables: Tables, values: list[Any], conditions: list[Any]) -> bool:
     [(name, table)] = tables.items()
     place = Place(
         schema=step.schema, table=replace(table, name=table.name._replace(name=name)), word="query"
@@ -54,6 +63,11 @@ def is_understood(step: Step, query: Any) -> bool:
             condition(place, each)
     except UnknownError:
         return False
+    except RefusedError as refused:
+        # Of an expression of its own, which a query is not.
+        if refused.refusal.kind in ONLY_IN_QUERIES:
+            return False
+        raise
     return True
 
 
