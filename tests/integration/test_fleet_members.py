@@ -283,7 +283,7 @@ def test_keys_may_differ_and_sequences_may_be_behind(
     assert labels(found)[0] == ["behind"]
 
 
-@pytest.mark.parametrize("rehearse", ["off", "clone"])
+@pytest.mark.parametrize("rehearse", ["off", pytest.param("clone", marks=pytest.mark.long)])
 def test_what_code_does_with_rows_is_said_of_nobody_else(
     rehearse: str, empty_database: str, write_migrations: Write, alone: Any
 ) -> None:
@@ -333,6 +333,7 @@ def test_a_member_that_somebody_holds_is_asked_by_itself(
     assert found.why == {"held": "somebody holds a table of it"}
 
 
+@pytest.mark.long
 def test_what_a_session_does_to_the_first_is_said_of_nobody_else(
     empty_database: str, write_migrations: Write, alone: Any
 ) -> None:
