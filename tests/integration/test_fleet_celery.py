@@ -24,7 +24,8 @@ from tests.conftest import Answer, start
 from tests.fleet_schemas import Fleet
 from tests.redis_servers import RedisServer, redis_server
 
-SECONDS = 170.0
+# On a machine that has nothing else to do it is a quarter of that.
+SECONDS = 400.0
 COMMAND = "migrate_safely"
 WHAT = (COMMAND, "--attempts", "1")
 BROKEN, DRIFTED, LOCKED = "tenant_0002", "tenant_0003", "tenant_0006"
@@ -144,7 +145,6 @@ def said_of_each(answer: Answer) -> dict[str, Any]:
         "summary": facts["summary"],
         "rows": [{**each, "what": _lasting(each["what"])} for each in facts["rows"]],
         "counts": facts["counts"],
-        "not_begun": facts["not_begun"],
         "findings": [(each["id"], _lasting(each["message"])) for each in report["findings"]],
         "targets": [
             (each["label"], each["verdict"], each["exit_code"], _lasting(each["summary"]))
