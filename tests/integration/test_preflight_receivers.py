@@ -61,6 +61,12 @@ def test_a_history_that_cannot_be_written_or_read_is_a_no(
 RECEIVERS = {
     "no content types": ("DROP TABLE django_content_type CASCADE", "missing-table"),
     "no permissions": ("DROP TABLE auth_permission CASCADE", "missing-table"),
+    "content types of a wrapper that cannot be read": (
+        "DROP TABLE django_content_type CASCADE; CREATE FOREIGN DATA WRAPPER drifted;"
+        " CREATE SERVER drifted FOREIGN DATA WRAPPER drifted; CREATE FOREIGN TABLE"
+        " django_content_type (id int, app_label varchar(100), model varchar(100)) SERVER drifted",
+        "missing-table",
+    ),
     "a permission without its name": (
         "ALTER TABLE auth_permission RENAME codename TO drifted",
         "missing-column",
@@ -82,6 +88,44 @@ def test_a_receiver_that_cannot_work_is_a_no_also_where_nothing_is_pending(
 
     assert migrate(alias, "contenttypes") is not None
     assert (answer.code, answer.report["findings"][0]["id"]) == (1, id), answer.stdout
+
+
+POLICIES = {
+    "none for new rows": "FOR SELECT USING (true)",
+    "none for this role": "TO pg_monitor USING (true)",
+    "one that refuses them": "USING (app_label <> 'treasury')",
+    "one that does not know": "WITH CHECK (nullif(app_label, app_label) = 'x')",
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
+def test_row_security_that_refuses_new_content_types_is_a_no(
+    policy: str,
+    new_database: Callable[..., str],
+    role: Callable[..., dict[str, str]],
+    ops: Ops,
+    typist: Typist,
+) -> None:
+    user = role("CREATEDB")
+    alias = new_database("secured ")
+    execute(connections[alias], f'GRANT ALL ON SCHEMA public TO "{user["USER"]}"')
+    connections[alias].close()
+    connections[alias].settings_dict.update(user)
+    for app in ("auth", "contenttypes"):
+        assert migrate(alias, app) is None
+    table = "django_content_type"
+    execute(connections[alias], f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    execute(connections[alias], f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    execute(connections[alias], f"CREATE POLICY seen ON {table} FOR SELECT USING (true)")
+    execute(connections[alias], f"CREATE POLICY drifted ON {table} {policy}")
+
+    answer = ops("preflight_migrate", "treasury", "0001", database=alias, rehearse="off")
+
+    [finding] = [each for each in answer.report["findings"] if each["id"] == "insert-refused"]
+    assert (answer.code, answer.report["undecided"]) == (1, []), answer.stdout
+    assert "row-level security policy" in (migrate(alias, "treasury", "0001") or "")
+    assert typist.type(alias, finding) == []
+    assert migrate(alias, "treasury", "0001") is None
 
 
 def test_content_types_that_cannot_be_inserted_are_a_no_only_where_a_model_is_new(

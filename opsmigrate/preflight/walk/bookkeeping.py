@@ -15,7 +15,7 @@ from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.plan import PlanStep
 from opsmigrate.preflight.questions import summed_up
-from opsmigrate.preflight.walk.insert_rejections import Later, NewRows, insert_rejections
+from opsmigrate.preflight.walk.insert_rejections import insert_rejections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
 from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
 from opsmigrate.preflight.walk.new_rows import (
@@ -44,6 +44,7 @@ from opsmigrate.preflight.walk.receivers import (
     receivers_of_migrate,
 )
 from opsmigrate.preflight.walk.rejections import Rejection
+from opsmigrate.preflight.walk.rows_to_insert import Later, NewRows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 

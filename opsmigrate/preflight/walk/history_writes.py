@@ -12,7 +12,7 @@ from opsmigrate.preflight.plan import Plan, PlanStep
 from opsmigrate.preflight.plan_order import REPLACEMENTS
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables, require_told_apart
 from opsmigrate.preflight.walk.conflict_remedies import KINDS, set_aside
-from opsmigrate.preflight.walk.insert_rejections import Later, NewRows, insert_rejections
+from opsmigrate.preflight.walk.insert_rejections import insert_rejections
 from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
 from opsmigrate.preflight.walk.privileges import (
     BY_OTHERS,
@@ -22,6 +22,7 @@ from opsmigrate.preflight.walk.privileges import (
     on_schema,
 )
 from opsmigrate.preflight.walk.rejections import Rejection
+from opsmigrate.preflight.walk.rows_to_insert import Later, NewRows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.usable_schema import usable_schema
 from opsmigrate.schema.history import applied_migrations

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
-from opsmigrate.postgres.names import literal, quoted
-from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.postgres.names import literal
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
-from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
+from opsmigrate.preflight.walk.conditions_of_rows import of_checks, of_row_security
 from opsmigrate.preflight.walk.key_owners import lacks_of_owner
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
+from opsmigrate.preflight.walk.rows_to_insert import Later, NewRows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.sequence_rejections import sequence_rejections
-from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
-from opsmigrate.preflight.walk.unique_rejections import uncut, unique_rejections
+from opsmigrate.preflight.walk.unique_rejections import unique_rejections
 from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, TEXTS, base, modifiers
 from opsmigrate.steps import Step, statement
 
@@ -46,50 +45,9 @@ WHERE d.adrelid = %s AND a.attgenerated = ''
     AND pg_get_expr(d.adbin, d.adrelid) ~ '[(]'
     AND pg_get_expr(d.adbin, d.adrelid) !~ '^(now|gen_random_uuid|clock_timestamp|nextval)[(]'
 """
-# Before PostgreSQL 18 there is no conenforced, and every check is.
-CHECKS = """
-SELECT k.conname, pg_get_expr(k.conbin, k.conrelid),
-       ARRAY(SELECT a.attname::text FROM pg_attribute a
-             WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
-FROM pg_constraint k
-WHERE k.conrelid = %s AND k.contype = 'c'
-    AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
-ORDER BY 1
-"""
 SIZED = frozenset({"character varying", "character"})
 UNTRANSLATABLE = "22P05"
 LONGEST_SHOWN = 40
-
-
-class Later(NamedTuple):
-    """A value that only the run itself will know; two of one `label` are equal."""
-
-    label: object
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewRows:
-    """Rows for a table: a value for each of the columns, and what Django claims to be their types.
-
-    `key` is the column to which the database gives a value, None where it is among the columns.
-    `targets` says to which table a column may point.
-    """
-
-    table: SimulatedTable
-    types: Mapping[str, str]
-    rows: Sequence[tuple[Any, ...]]
-    key: str | None
-    targets: Mapping[str, SimulatedTable] | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return the columns that are given, in the order of the values."""
-        return tuple(self.types)
-
-    def values(self, column: str) -> list[Any]:
-        """Return what the rows give to one column."""
-        place = self.columns.index(column)
-        return [row[place] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -119,8 +77,9 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
     yield from _of_triggers_and_rules(new, around)
     yield from _of_defaults(connection, new, relation.oid)
     trusted = relation.owner not in walk.catalog.distrusted
-    yield from _of_checks(connection, new, relation.oid, trusted=trusted)
+    yield from of_checks(connection, new, relation.oid, trusted=trusted)
     if around.hides_rows:
+        yield of_row_security(walk, new, relation, trusted=trusted)
         return
     try:
         yield from unique_rejections(connection, table, new.columns, new.rows, Later)
@@ -291,8 +250,6 @@ def _of_triggers_and_rules(new: NewRows, around: _Around) -> Iterator[Rejection]
         yield Rejection(
             f"what the rules of {table.label} do: {', '.join(around.rules)}", certain=False
         )
-    if around.hides_rows:
-        yield Rejection(f"what the row security of {table.label} lets in", certain=False)
     if table.partition_key:
         yield Rejection(f"whether {table.label} has partitions for new rows", certain=False)
     for name, (kind, _) in table.constraints.items():
@@ -317,79 +274,3 @@ def _of_defaults(connection: BaseDatabaseWrapper, new: NewRows, oid: int) -> Ite
                 certain=False,
                 column=column,
             )
-
-
-def _of_checks(
-    connection: BaseDatabaseWrapper, new: NewRows, oid: int, *, trusted: bool
-) -> Iterator[Rejection]:
-    """Yield the checks that refuse a row, or of which that is not known."""
-    table = new.table
-    live = {
-        name: (text, columns) for name, text, columns in seen_by_project(connection, CHECKS, [oid])
-    }
-    for name, (kind, _) in table.constraints.items():
-        if kind != CHECK:
-            continue
-        text, columns = live.get(name, (None, ()))
-        refused = None
-        if text is not None and trusted and _known(new, columns):
-            refused = _refused(connection, new, text, columns)
-        if refused is None:
-            yield Rejection(f"whether new rows of {table.label} suit {name}", certain=False)
-        elif refused >= 0:
-            drop = f"ALTER TABLE {table.live} DROP CONSTRAINT {quoted(name)}"
-            yield Rejection(
-                f"the check {name} refuses {_words(new, refused)}: CHECK ({text})",
-                hint="make the check accept what Django writes",
-                steps=(statement(drop, risk="its rows are no longer checked"),),
-                row=refused,
-            )
-
-
-def _known(new: NewRows, columns: Sequence[str]) -> bool:
-    """Return whether all values of the columns are known, under the names that they have now."""
-    return all(
-        column in new.columns
-        and new.table.origins.get(column) == column
-        and not any(isinstance(value, Later) for value in new.values(column))
-        for column in columns
-    )
-
-
-def _words(new: NewRows, place: int) -> str:
-    known = [str(value) for value in new.rows[place] if not isinstance(value, Later)]
-    return ", ".join(known)
-
-
-def _refused(
-    connection: BaseDatabaseWrapper, new: NewRows, text: str, columns: Sequence[str]
-) -> int | None:
-    """Return the place of the first row that a check refuses, -1 for none, None if not known."""
-    names = [sql.Identifier(column) for column in columns]
-    given = [
-        sql.SQL("{}::{} AS {}").format(name, sql.SQL(uncut(new.table.types[column])), name)
-        for name, column in zip(names, columns, strict=True)
-    ]
-    query = sql.SQL(
-        "SELECT pg_catalog.min(the_place) FROM (SELECT the_place, {given} FROM ROWS FROM ({arrays})"
-        " WITH ORDINALITY AS given({names}, the_place)) AS {table} WHERE NOT ({check})"
-    ).format(
-        given=sql.SQL(", ").join(given),
-        arrays=sql.SQL(", ").join(
-            sql.SQL("pg_catalog.unnest({}::pg_catalog.text[])").format(
-                sql.Literal([str(value) for value in new.values(column)])
-            )
-            for column in columns
-        ),
-        names=sql.SQL(", ").join(names),
-        table=sql.Identifier(new.table.name),
-        check=sql.SQL(text),
-    )
-    try:
-        with transaction_as_project(connection, "READ ONLY") as cursor:
-            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
-            cursor.execute(query)
-            found = cursor.fetchone()[0]
-    except Error:
-        return None
-    return -1 if found is None else int(found) - 1

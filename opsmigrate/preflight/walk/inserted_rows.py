@@ -8,8 +8,9 @@ from uuid import UUID
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.schema import Column, Relation
-from opsmigrate.preflight.walk.insert_rejections import NewRows, insert_rejections
+from opsmigrate.preflight.walk.insert_rejections import insert_rejections
 from opsmigrate.preflight.walk.interpretation import Interpreted
+from opsmigrate.preflight.walk.rows_to_insert import NewRows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import INTEGERS, TEXTS, base

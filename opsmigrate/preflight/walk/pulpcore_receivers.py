@@ -21,10 +21,10 @@ from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.bookkeeping import insert_instances
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
-from opsmigrate.preflight.walk.insert_rejections import Later
 from opsmigrate.preflight.walk.new_rows import models_after, permissions_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_to_insert
 from opsmigrate.preflight.walk.receivers import known_besides
+from opsmigrate.preflight.walk.rows_to_insert import Later
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.updated_rows import (

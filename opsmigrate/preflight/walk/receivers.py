@@ -15,6 +15,17 @@ from opsmigrate.preflight.walk.known_receivers import is_known, why_open
 from opsmigrate.preflight.walk.plain_receivers import is_plain
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 
+# A wrapper made without one serves no query at all (documentation, CREATE FOREIGN DATA WRAPPER).
+WITHOUT_HANDLER = """
+SELECT w.fdwname
+FROM pg_foreign_table t
+JOIN pg_class c ON c.oid = t.ftrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_foreign_server s ON s.oid = t.ftserver
+JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+WHERE n.nspname = %s AND c.relname = %s AND w.fdwhandler = 0
+"""
+
 
 class Known(NamedTuple):
     """A model that a receiver of Django's own reads, and inserts into."""
@@ -111,6 +122,16 @@ def _require(walk: SchemaWalk, item: Known, state: ProjectState) -> None:
         kind = walk.schema.visible_kind(name)
         if kind is not None:
             is_a = KINDS.get(kind, "relation of another kind")
+            wrapper = _wrapper_without_handler(walk, *walk.schema.home(name))
+            if wrapper is not None:
+                walk.ledger.find(
+                    "missing-table",
+                    f"{purpose} reads {name}, which is a foreign table now, of the wrapper "
+                    f"{wrapper}, which has no handler: nobody can read it",
+                    hint="put the table itself back in its place, from a backup",
+                    table=walk.schema.label(name),
+                )
+                return
             walk.ledger.mark_undecided(
                 f"what the {is_a} {walk.schema.label(name)}, which is not a table, gives "
                 f"to {purpose}, and takes"
@@ -127,3 +148,11 @@ def _require(walk: SchemaWalk, item: Known, state: ProjectState) -> None:
     columns = {field.column for field in model._meta.local_concrete_fields}
     for column in sorted(columns - set(table.types)):
         walk.require_column(table, column, purpose)
+
+
+def _wrapper_without_handler(walk: SchemaWalk, schema: str, name: str) -> str | None:
+    """Return the wrapper of a foreign table whose every query fails for want of a handler."""
+    with walk.connection.cursor() as cursor:
+        cursor.execute(WITHOUT_HANDLER, [schema, name])
+        found = cursor.fetchone()
+    return str(found[0]) if found else None
