@@ -126,6 +126,8 @@ def start(
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "OPSMIGRATE_TEST_DATABASE_URL": url_of(alias),
         "TMPDIR": str(project.temporary),
+        # What cannot write must not leave the half of a .pyc file to all who come after it.
+        **({"PYTHONDONTWRITEBYTECODE": "1"} if before else {}),
     }
     return subprocess.Popen(
         [sys.executable, "manage.py", "run_playbook", "--yes", "--format", "json"],

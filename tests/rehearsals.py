@@ -128,14 +128,32 @@ def owner_of_zoo(alias: str, user: dict[str, str]) -> Iterator[str]:
 
 def dump(alias: str) -> str:
     """Return a digest of everything that pg_dump sees: schema, rows, sequences, rights."""
+    lines = [line for line in dumped(alias).splitlines() if b"restrict" not in line]
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def dumped(alias: str) -> bytes:
+    """Return what pg_dump writes, for psql."""
     clients = find_clients(read_session(connections[alias]).major, None)
     with child_environment(connections[alias]) as child:
-        text = subprocess.run(
+        return subprocess.run(
             [clients.program("pg_dump")],
             env=dict(child.variables),
             pass_fds=child.descriptors,
             capture_output=True,
             check=True,
         ).stdout
-    lines = [line for line in text.splitlines() if b"restrict" not in line]
-    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def fill(alias: str, text: bytes) -> None:
+    """Have in the database, which is empty, what was dumped."""
+    clients = find_clients(read_session(connections[alias]).major, None)
+    with child_environment(connections[alias]) as child:
+        subprocess.run(
+            [clients.program("psql"), "-X", "--quiet", "--set=ON_ERROR_STOP=1"],
+            env=dict(child.variables),
+            pass_fds=child.descriptors,
+            input=text,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )

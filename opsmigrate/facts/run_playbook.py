@@ -24,9 +24,13 @@ class StepToDo(TypedDict):
 
 
 class Played(Facts):
-    """A run, as far as its journal has it; `rollback` is what to type to go back."""
+    """A run, as far as its journal has it; `rollback` is what to type to go back.
+
+    `run` is its id in the journal and in the reports of its steps, however often it was resumed.
+    """
 
     journal: str
+    run: str
     steps: list[StepEnded]
     backup: str | None
     rollback: str | None

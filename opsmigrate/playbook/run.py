@@ -296,7 +296,7 @@ def rollback_of(playbook: Playbook) -> Step | None:
 
 def _interrupted(playbook: Playbook, where: str) -> PartialError:
     return PartialError(
-        f"interrupted {where}; the journal has what was done",
+        f"interrupted {where}; the journal has what was done, as the run {playbook.run.run_id}",
         id="playbook-stopped",
         hint="run it again, and it goes on from there"
         + ("; or roll back" if _has_written(playbook.run) else "; nothing was written"),
@@ -325,6 +325,7 @@ def facts_of_run(playbook: Playbook) -> dict[str, Any]:
     rollback = rollback_of(playbook)
     return {
         "journal": str(playbook.journal.file),
+        "run": run.run_id,
         "steps": [
             {
                 "step": step,
@@ -344,7 +345,7 @@ def facts_of_run(playbook: Playbook) -> dict[str, Any]:
 
 def step_lines(run: JournalRun) -> list[str]:
     """Return the steps as a table."""
-    lines = ["Steps:"]
+    lines = [f"Steps of the run {run.run_id}:"]
     for step in PLAYBOOK_STEPS:
         end = run.ends.get(step)
         word, took = (word_for(end), f"{end.seconds:,.1f} s") if end else ("-", "")

@@ -261,6 +261,27 @@ def test_a_load_test_whose_login_is_refused_says_what_its_errors_were(
 
 
 @pytest.mark.system
+def test_what_a_slow_site_was_asked_before_the_end_counts(
+    live_site: LiveSite, tmp_path: Path
+) -> None:
+    def answers(path: str, number: int) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(3)
+        return 200, {}, b"<h1>Log in</h1>"
+
+    with site_that_answers(answers) as url:
+        env = environment_for(live_site.database_url, **LOCAL)
+        argv = ["--base-url", url, "--users", "1", "--seconds", "1"]
+        file = tmp_path / "load.json"
+        answer = run("scripts/load_test.py", *argv, "--output", str(file), env=env)
+
+    assert answer.code == 1, answer.stdout + answer.stderr
+    figures = json.loads(file.read_text())["figures"]
+    # The form, and the login.
+    assert (figures["requests"], figures["failures"]) == (2, 1)
+    assert figures["p95"] >= 3000
+
+
+@pytest.mark.system
 def test_a_load_test_is_judged_against_the_one_before_and_taken_into_the_report(
     live_site: LiveSite, tmp_path: Path
 ) -> None:

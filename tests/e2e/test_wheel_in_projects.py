@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
+from opsmigrate.postgres.names import quoted
 from scripts.interpreters import find, own_version
+from tests.conftest import execute
 from tests.json_reports import parsed
 from tests.packaged import Built
 
@@ -44,6 +46,7 @@ MIGRATIONS = {
     "0002_code": """migrations.AddField(
         "order", "code", models.UUIDField(default=uuid4, unique=True))""",
 }
+BESIDE = "restored beside"
 # In the order of a night, each with what is typed behind it; FILE is the backup.
 CALLS = {
     "backup_db": ["--verify=archive"],
@@ -55,7 +58,7 @@ CALLS = {
     "seed_payment_id": ["--verify-only"],
     "backfill_field": ["--verify-only"],
     "run_uat": ["--tag=migrations"],
-    "restore_db": ["FILE", "--into=restored beside", "--no-input"],
+    "restore_db": ["FILE", f"--into={BESIDE}", "--no-input"],
 }
 VERSIONS = ("5.2", "6.1")
 
@@ -165,8 +168,13 @@ def test_every_command_runs_in_a_new_project(
     folder = tmp_path / "project"
     folder.mkdir()
 
-    project = project_in(folder, programs / "python", new_database("night "))
+    alias = new_database("night ")
+    project = project_in(folder, programs / "python", alias)
 
     said = project.run("-c", "import django, opsmigrate; print(django.__version__)").stdout
     assert said.startswith(f"{version}")
-    run_all(project, commands_in(packages))
+    try:
+        run_all(project, commands_in(packages))
+    finally:
+        # It would be in the way of the other version.
+        execute(connections[alias], f"DROP DATABASE IF EXISTS {quoted(BESIDE)} WITH (FORCE)")

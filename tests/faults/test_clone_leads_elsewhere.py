@@ -13,7 +13,7 @@ from tests.aliases import alias_of, elsewhere
 from tests.conftest import Ops, execute
 from tests.integration.test_rehearse_in import Clone, clone_of, rehearse_in
 from tests.integration.zoo_migrations import Write
-from tests.rehearsals import DOUBLE, dump, prepared
+from tests.rehearsals import DOUBLE, dump, dumped, fill, prepared
 from tests.switching import switching
 
 __all__ = ["clone_of"]
@@ -42,7 +42,7 @@ def test_no_session_of_a_rehearsal_works_anywhere_but_in_the_clone_that_was_comp
             again = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
             execute(connections[its], again)
             with alias_of("original", **place) as original:
-                prepared(original, write_migrations, DOUBLE)
+                fill(original, dumped(alias))
             template = sql.SQL("ALTER DATABASE {} RENAME TO original").format(sql.Identifier(name))
             execute(connections[its], template)
 

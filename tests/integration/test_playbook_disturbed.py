@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opsmigrate.playbook import command_process, hooks
+from opsmigrate.playbook import command_process, hooks, run
 from tests.conftest import Ops
 from tests.integration.test_run_playbook import play
 from tests.interrupting import wait_until
@@ -63,6 +64,35 @@ def test_a_journal_that_somebody_else_may_have_written_is_not_believed(
         assert "it belongs to another user" in why()
     assert play(ops, staging, until="baseline").code == 0
     assert project.steps_called() == ["baseline"]
+
+
+def test_that_a_step_begins_and_how_it_ended_is_on_the_disk_before_what_follows(
+    ops: Ops, staging: str, project: StubProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its power then has at least what the next run must know."""
+    fsync, run_command = os.fsync, run.run_command
+    file = project.journal_dir / f"playbook_{staging}.jsonl"
+    kept: list[dict[str, Any]] = []
+    at_the_beginning = []
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.path.samestat(os.fstat(descriptor), file.stat()):
+            kept[:] = project.journal(staging)
+
+    def begins(*arguments: Any, **named: Any) -> Any:
+        at_the_beginning.append([(each["event"], each.get("step")) for each in kept])
+        return run_command(*arguments, **named)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(run, "run_command", begins)
+    assert play(ops, staging, until="baseline").code == 0
+
+    before_backup = [("begun", None), ("step-begun", "backup")]
+    before_baseline = [*before_backup, ("step-ended", None), ("step-begun", "baseline")]
+    assert at_the_beginning == [before_backup, before_baseline]
+    assert kept == project.journal(staging)
+    assert project.steps_called() == ["backup", "baseline"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="whether it runs is looked up in /proc")

@@ -108,7 +108,10 @@ def test_what_stops_a_step_stops_the_run_and_the_next_goes_on_there(
     resumed = play(ops, staging, format="text", verbosity=1)
     assert resumed.code == 0
     assert project.steps_called() == STEPS[here:]
+    # What the run is called in the journal, and not what this process of it is.
     begun = project.journal(staging)[0]["run_id"]
+    assert stopped.report["facts"]["run"] == begun
+    assert f"\nSteps of the run {begun}:\n  backup " in resumed.stdout
     assert f"Going on with the run {begun} of " in resumed.stderr
     assert f"To roll back (loses what was written since the backup):\n  {typed}" in resumed.stdout
 

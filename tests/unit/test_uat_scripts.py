@@ -22,7 +22,7 @@ def figures(**changes: Any) -> Figures:
     ("found", "before", "limit", "status", "words"),
     [
         (figures(), None, None, "PASS", "the times were not judged"),
-        (figures(requests=0), None, None, "FAIL", "not one request was made"),
+        (figures(requests=0), None, None, "FAIL", "not one request was answered"),
         (figures(failures=1), None, None, "FAIL", "1 error (100 requests, 1 error, p95"),
         (figures(failures=1), figures(), None, "FAIL", "1 error, where 0.0% was the share before"),
         (figures(failures=1), figures(failures=2), None, "PASS", "1 error, p95 50 ms"),

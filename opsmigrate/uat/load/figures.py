@@ -100,7 +100,7 @@ def judge(
         f"p95 {found.p95:.0f} ms, {found.per_second:g} a second"
     )
     if not found.requests:
-        return Status.FAIL, "not one request was made"
+        return Status.FAIL, "not one request was answered"
     faults = []
     allowed = before.failures / before.requests if before and before.requests else 0.0
     if found.failures / found.requests > allowed:
