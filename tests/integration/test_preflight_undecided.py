@@ -18,7 +18,7 @@ POSITIVE = (
 )
 FILLED = 'migrations.AlterField("cage", "size", models.IntegerField(default=3)),'
 CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
-SQL = 'migrations.RunSQL("DO $$ BEGIN ALTER TABLE zoo_cage ADD extra int; END $$"),'
+SQL = "migrations.RunSQL(\"DO $$ BEGIN EXECUTE 'ALTER TABLE zoo_cage ADD extra int'; END $$\"),"
 
 OPEN_WITH_ROWS = {
     "a unique column that the database computes": 'migrations.AddField("cage", "at", '
@@ -163,7 +163,7 @@ DROPS = "DROP INDEX IF EXISTS zoo_size"
 # What is understood is decided: test_hand_written_sql.py.
 PUT_RIGHT = {
     "a block that drops an index": (
-        f'migrations.RunSQL("DO $$ BEGIN {DROPS}; END $$"),\n{SIZED}',
+        f"migrations.RunSQL(\"DO $$ BEGIN EXECUTE '{DROPS}'; END $$\"),\n{SIZED}",
         IN_THE_WAY,
     ),
     "code whose SQL drops an index": (

@@ -242,5 +242,5 @@ def test_results_of_another_site_are_not_taken_for_this_one(
     [finding] = [item for item in foreign.report["findings"] if "theirs.json" in item["message"]]
     assert finding["hint"] == "run it again for this site and this release"
     assert [step["text"] for step in finding["steps"]] == [
-        f"python manage.py uat_scan --base-url {site}"
+        f"python manage.py uat_scan --database {migrated} --base-url {site}"
     ]

@@ -113,7 +113,10 @@ def _suits_transaction(statement: Statement, *, atomic: bool) -> bool:
 def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Interpreted) -> bool:
     """Return whether all that the statement does is known, `earlier` being those of its text."""
     effects = step.effects
-    if effects.unknown is not None or effects.runs_code or effects.unread or effects.outside:
+    if effects.unknown is not None or effects.runs_code or effects.outside:
+        return False
+    # What is refused for a part that was read is refused, whatever the rest says.
+    if effects.unread and effects.refusal is None:
         return False
     if effects.refusal is None and (_inherits_anew(step) or not _is_ordinary(step)):
         return False
