@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opsmigrate.playbook import command_process, hooks, run
+from opsmigrate.playbook import command_process, hooks
 from tests.conftest import Ops
 from tests.integration.test_run_playbook import play
 from tests.interrupting import wait_until
@@ -70,7 +70,7 @@ def test_that_a_step_begins_and_how_it_ended_is_on_the_disk_before_what_follows(
     ops: Ops, staging: str, project: StubProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that loses its power then has at least what the next run must know."""
-    fsync, run_command = os.fsync, run.run_command
+    fsync, run_command = os.fsync, command_process.run_command
     file = project.journal_dir / f"playbook_{staging}.jsonl"
     kept: list[dict[str, Any]] = []
     at_the_beginning = []
@@ -85,7 +85,7 @@ def test_that_a_step_begins_and_how_it_ended_is_on_the_disk_before_what_follows(
         return run_command(*arguments, **named)
 
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(run, "run_command", begins)
+    monkeypatch.setattr("opsmigrate.playbook.run.run_command", begins)
     assert play(ops, staging, until="baseline").code == 0
 
     before_backup = [("begun", None), ("step-begun", "backup")]
