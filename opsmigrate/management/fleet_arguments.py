@@ -157,8 +157,8 @@ def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
             hint=f"name one of {', '.join(COMMANDS)}",
         )
     for word in arguments:
-        option = word.partition("=")[0]
-        if option in OF_THE_FLEET:
+        option = _meant(word, OF_THE_FLEET)
+        if option is not None:
             hint = "choose the targets with --only and --exclude"
             if option != "--database":
                 hint = "each target's report is written into the run's folder; leave it out"
@@ -179,11 +179,18 @@ def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
         ) from error
 
 
+def _meant(word: str, options: Sequence[str]) -> str | None:
+    """Return which of the options is meant; argparse takes one by its beginning, too."""
+    typed = word.partition("=")[0]
+    known = [each for each in options if each.startswith(typed)]
+    return known[0] if len(typed) > len("--") and known else None
+
+
 def _require_own_files(arguments: Sequence[str]) -> None:
     """Raise UsageError where all targets would write to, or read, one file."""
     for number, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        if option not in OF_EACH_TARGET:
+        option, (_, equals, value) = _meant(word, OF_EACH_TARGET), word.partition("=")
+        if option is None:
             continue
         file = value if equals else "".join(arguments[number + 1 : number + 2])
         if TARGET not in file:

@@ -72,6 +72,8 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         ([], "no-fleet-command"),
         (["check_drift", "--database", "other"], "no-fleet-command"),
         (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["check_drift", "--write-rep", "repair.sql"], "no-fleet-command"),
+        (["check_drift", "--datab=other"], "no-fleet-command"),
         (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
         (["check_drift", "--rows", "5"], "no-fleet-command"),
         (["preflight_migrate", "--rehearse", "perhaps"], "no-fleet-command"),
