@@ -118,14 +118,7 @@ class RunFolder:
     def _require_nobody_elses(self) -> None:
         """Raise UndecidedError where others may have written: what passed is not run again."""
         for each in (self.folder, self.folder / REPORTS, self.folder / OUTCOMES):
-            about = each.lstat()
-            if not stat.S_ISDIR(about.st_mode):
-                raise _unreadable(each, "it is not a folder")
-            if hasattr(os, "geteuid"):
-                if about.st_uid != os.geteuid():
-                    raise _unreadable(each, "it belongs to another user")
-                if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    raise _unreadable(each, "others may write to it")
+            require_nobody_elses(each)
 
     def _outcomes(self) -> Iterator[Outcome]:
         for file in sorted((self.folder / OUTCOMES).glob("*.json")):
@@ -136,6 +129,18 @@ class RunFolder:
 
     def _write(self, path: str, text: str) -> None:
         write_atomically(self.folder / path, text, mode=OURS_ONLY)
+
+
+def require_nobody_elses(folder: Path) -> None:
+    """Raise UndecidedError where another user may have written what is in a folder."""
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode):
+        raise _unreadable(folder, "it is not a folder")
+    if hasattr(os, "geteuid"):
+        if about.st_uid != os.geteuid():
+            raise _unreadable(folder, "it belongs to another user")
+        if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _unreadable(folder, "others may write to it")
 
 
 def _locked(descriptor: int) -> bool:

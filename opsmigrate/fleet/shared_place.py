@@ -25,8 +25,16 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 
 from opsmigrate.errors import SettingsError, UndecidedError
 from opsmigrate.files import write_atomically
-from opsmigrate.fleet.run_folder import OURS_ONLY, OUTCOMES, REPORTS, Outcome, RunFolder, file_name
-from opsmigrate.fleet.unit import Unit
+from opsmigrate.fleet.run_folder import (
+    OURS_ONLY,
+    OUTCOMES,
+    REPORTS,
+    Outcome,
+    RunFolder,
+    file_name,
+    require_nobody_elses,
+)
+from opsmigrate.fleet.unit import Unit, why_none
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
 Kind = TypeVar("Kind")
@@ -61,6 +69,9 @@ class Files(Protocol):
 
     seconds_between_looks: float
 
+    def require_ours(self) -> None:
+        """Raise UndecidedError where it can be seen that another user may have written them."""
+
     def read(self, path: str) -> str | None:
         """Return what the file holds, None where there is none."""
 
@@ -81,6 +92,12 @@ class FolderFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def require_ours(self) -> None:
+        """Raise UndecidedError where another user may have written the files of the run."""
+        for each in (self.folder, self.folder / UNITS):
+            if each.exists():
+                require_nobody_elses(each)
 
     def read(self, path: str) -> str | None:
         """Return what the file holds, None where there is none."""
@@ -114,6 +131,9 @@ class StorageFiles:
     def __init__(self, storage: Storage, run: str) -> None:
         self.storage = storage
         self.run = run
+
+    def require_ours(self) -> None:
+        """Do nothing: who may write into a storage only its owner knows."""
 
     def read(self, path: str) -> str | None:
         """Return what the file holds, None where there is none."""
@@ -177,7 +197,12 @@ class SharedPlace:
         self.files.write(_path(UNITS, label), json.dumps(body))
 
     def assignment(self, label: str) -> Assignment:
-        """Return what is to be done on a target; raise FileNotFoundError where nothing says so."""
+        """Return what is to be done on a target.
+
+        Raises FileNotFoundError where nothing says so, UndecidedError where it is none of a fleet's
+        units, or stands where another user may have written it.
+        """
+        self.files.require_ours()
         body = self._object(_path(UNITS, label))
         if body is None:
             # For the log of a worker.
@@ -185,8 +210,16 @@ class SharedPlace:
                 f"{_path(UNITS, label)} of the run is not where this worker looks: let the command "
                 "and all workers see one JOURNAL_DIR, or set OPSMIGRATE['FLEET_STORAGE']"
             )
+        unit = Unit.from_json(body["unit"])
+        why = why_none(unit, label)
+        if why is not None:
+            raise UndecidedError(
+                f"{_path(UNITS, label)} of the run is no unit of a fleet: {why}",
+                id="fleet-run-unreadable",
+                hint="see who may write there, and begin a new run",
+            )
         return Assignment(
-            unit=Unit.from_json(body["unit"]),
+            unit=unit,
             release=body["release"],
             seconds=body["seconds"],
             starts_before=body["starts_before"],

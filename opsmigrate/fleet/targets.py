@@ -137,7 +137,7 @@ def _from_function(path: str, by_alias: dict[str, BaseDatabaseWrapper]) -> Itera
         raise _wrong(f"names {path!r}, which is not a function")
     try:
         yielded = list(function())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UndecidedError(
             f"the function {path} of OPSMIGRATE['FLEET'] failed: {type(error).__name__}: {error}",
             id="fleet-unknown",
@@ -154,7 +154,7 @@ def _target(path: str, entry: Any, by_alias: dict[str, BaseDatabaseWrapper]) -> 
     if not isinstance(entry, dict) or "alias" not in entry or set(entry) - known:
         raise _wrong(f"names {path!r}, which yields {entry!r}: that is no target")
     alias, schema = entry["alias"], entry.get("schema")
-    if alias not in by_alias:
+    if not isinstance(alias, str) or alias not in by_alias:
         raise _wrong(
             f"names {path!r}, which yields the alias {alias!r}: DATABASES has no such alias of "
             "PostgreSQL"

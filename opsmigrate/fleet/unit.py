@@ -19,6 +19,18 @@ from opsmigrate.report import Verdict
 TRANSIENT = (Verdict.UNDECIDED.exit_code, Verdict.PARTIAL.exit_code)
 # What stays as it is, however often it is asked.
 LASTING = frozenset({"bad-setting", "system-check", "server-too-old"})
+# What a fleet runs, and nothing else, whoever asks for it.
+COMMANDS = (
+    "backfill_field",
+    "backup_db",
+    "check_drift",
+    "migrate_safely",
+    "preflight_migrate",
+    "run_uat",
+    "seed_payment_id",
+)
+# With these options of Django's a process loads other code than the worker's.
+OF_THE_PROCESS = ("--settings", "--pythonpath")
 # In an argument: the name of the target, as it names a file.
 TARGET = "{target}"
 MOST_ATTEMPTS = 3
@@ -50,6 +62,22 @@ class Unit:
             target=Target.from_json(body["target"]),
             run_id=body["run_id"],
         )
+
+
+def why_none(unit: Unit, label: str) -> str | None:
+    """Return why a unit that was read is none of a fleet's for this target; None where it is one.
+
+    argparse takes an option by its beginning, too.
+    """
+    if unit.command not in COMMANDS:
+        return f"{unit.command!r} is no command that a fleet runs"
+    if unit.target.label != label:
+        return f"it is of the target {unit.target.label!r}"
+    for word in unit.arguments:
+        option = word.partition("=")[0]
+        if len(option) > len("--") and any(each.startswith(option) for each in OF_THE_PROCESS):
+            return f"no fleet hands {option} to its commands"
+    return None
 
 
 def run_unit(

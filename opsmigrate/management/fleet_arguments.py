@@ -7,23 +7,14 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management import load_command_class
+from django.core.management import CommandError, load_command_class
 from django.core.management.base import CommandParser
 
 from opsmigrate.errors import UsageError
 from opsmigrate.fleet.run import MostFailures
-from opsmigrate.fleet.unit import TARGET
+from opsmigrate.fleet.unit import COMMANDS, TARGET
 from opsmigrate.management.argument_types import positive_int
 
-COMMANDS = (
-    "backfill_field",
-    "backup_db",
-    "check_drift",
-    "migrate_safely",
-    "preflight_migrate",
-    "run_uat",
-    "seed_payment_id",
-)
 # What a fleet says to each command itself, or what would be one file for all of them.
 OF_THE_FLEET = ("--database", "--format", "--output", "--also", "--no-input", "--noinput")
 # What each target writes or reads for itself: its name goes where TARGET stands.
@@ -34,7 +25,8 @@ OF_EACH_TARGET = (
     "--write-repair",
     "--write-scripts",
 )
-ENGINES = ("local", "celery")
+LOCAL_ENGINE = "local"
+ENGINES = (LOCAL_ENGINE, "celery")
 PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 FAILURES = re.compile(r"([0-9]{1,9})(%?)")
 
@@ -154,9 +146,9 @@ def split(parser: CommandParser, arguments: Sequence[str]) -> tuple[list[str], l
 
 
 def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the command's options; raise UsageError where it is not to be run on a fleet.
+    """Return the command's options.
 
-    Where it does not take the arguments, its own parser says so and ends the process (2).
+    Raises UsageError where it is not to be run on a fleet, or does not take the arguments.
     """
     if name not in COMMANDS:
         raise UsageError(
@@ -165,8 +157,8 @@ def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
             hint=f"name one of {', '.join(COMMANDS)}",
         )
     for word in arguments:
-        option = word.partition("=")[0]
-        if option in OF_THE_FLEET:
+        option = _meant(word, OF_THE_FLEET)
+        if option is not None:
             hint = "choose the targets with --only and --exclude"
             if option != "--database":
                 hint = "each target's report is written into the run's folder; leave it out"
@@ -177,14 +169,28 @@ def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
             )
     _require_own_files(arguments)
     parser = load_command_class("opsmigrate", name).create_parser("manage.py", name)
-    return dict(vars(parser.parse_args(list(arguments))))
+    try:
+        return dict(vars(parser.parse_args(list(arguments))))
+    except CommandError as error:
+        raise UsageError(
+            f"{name} does not take these arguments: {str(error).removeprefix('Error: ')}",
+            id="no-fleet-command",
+            hint=f"see python manage.py {name} --help, and python manage.py fleet --help",
+        ) from error
+
+
+def _meant(word: str, options: Sequence[str]) -> str | None:
+    """Return which of the options is meant; argparse takes one by its beginning, too."""
+    typed = word.partition("=")[0]
+    known = [each for each in options if each.startswith(typed)]
+    return known[0] if len(typed) > len("--") and known else None
 
 
 def _require_own_files(arguments: Sequence[str]) -> None:
     """Raise UsageError where all targets would write to, or read, one file."""
     for number, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        if option not in OF_EACH_TARGET:
+        option, (_, equals, value) = _meant(word, OF_EACH_TARGET), word.partition("=")
+        if option is None:
             continue
         file = value if equals else "".join(arguments[number + 1 : number + 2])
         if TARGET not in file:

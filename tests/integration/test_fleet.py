@@ -72,7 +72,11 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         ([], "no-fleet-command"),
         (["check_drift", "--database", "other"], "no-fleet-command"),
         (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["check_drift", "--write-rep", "repair.sql"], "no-fleet-command"),
+        (["check_drift", "--datab=other"], "no-fleet-command"),
         (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
+        (["check_drift", "--rows", "5"], "no-fleet-command"),
+        (["preflight_migrate", "--rehearse", "perhaps"], "no-fleet-command"),
         (["check_drift", "--only", "x*"], "no-such-target"),
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),
@@ -87,6 +91,29 @@ def test_bad_input_gets_one_sentence(
     """And nothing is begun."""
     answer = call_fleet(*arguments)
     assert (answer.code, answer.ids) == (2, [id])
+
+
+def test_what_is_typed_to_go_on_has_the_brakes_of_the_run(
+    call_fleet: Callable[..., Answer], settings: Any
+) -> None:
+    """A canary that did not pass lets nothing go on, the second time neither."""
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "FLEET": f"{__name__}.nowhere"}
+    brakes = ["--canary", "1", "--max-failures", "5%", "--at-most", "2"]
+    first = call_fleet("check_drift", *brakes)
+    (typed,) = [
+        step["text"]
+        for each in first.report["findings"]
+        if each["id"] == "fleet-stopped"
+        for step in each["steps"]
+    ]
+    assert typed.split()[3:] == ["--resume", first.report["run_id"], *brakes]
+    again = call_fleet(*typed.split()[3:])
+    assert again.report["facts"]["not_done"] == first.report["facts"]["not_done"] != []
+
+
+def nowhere() -> list[dict[str, str]]:
+    """Return tenants whose schemas do not exist."""
+    return [{"alias": "default", "schema": f"nowhere_{number}"} for number in range(2)]
 
 
 @pytest.fixture

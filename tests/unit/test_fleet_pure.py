@@ -17,7 +17,7 @@ from opsmigrate.fleet.merged import Fleet, merged, without_schema
 from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
-from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of
+from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
 from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
@@ -56,6 +56,26 @@ def test_only_and_exclude_choose_by_name_and_a_pattern_that_matches_nothing_is_r
     assert labels == ["a", "c"]
     with pytest.raises(OpsmigrateError, match="--only x matches none of the targets"):
         chosen(TARGETS, only=["a", "x"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"alias": ["default"]}, r"the alias \['default'\]: DATABASES has no such alias"),
+        (SystemExit("no customers"), "failed: SystemExit: no customers"),
+    ],
+)
+def test_a_function_that_yields_no_target_is_named(
+    entry: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def function() -> Iterator[Any]:
+        if isinstance(entry, BaseException):
+            raise entry
+        yield entry
+
+    monkeypatch.setitem(globals(), "function", function)
+    with pytest.raises(OpsmigrateError, match=why):
+        targets(f"{__name__}.function", [])
 
 
 def test_a_backup_is_of_a_database_and_not_of_each_schema() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 from typing import Any, NoReturn
@@ -126,3 +128,37 @@ def test_a_worker_of_another_release_begins_nothing(files: Files) -> None:
 
 def _never(alias: str) -> NoReturn:
     raise AssertionError(alias)
+
+
+@pytest.mark.parametrize(
+    ("forged", "why"),
+    [
+        ({"command": "shell"}, "'shell' is no command that a fleet runs"),
+        ({"arguments": ("--settings", "evil")}, "no fleet hands --settings"),
+        ({"arguments": ("--pythonp=/tmp",)}, "no fleet hands --pythonp"),
+        ({"target": replace(UNIT.target, label="another")}, "it is of the target 'another'"),
+    ],
+)
+def test_a_worker_begins_nothing_that_no_fleet_runs(
+    files: Files, forged: dict[str, Any], why: str
+) -> None:
+    """Whoever wrote the unit: a command that runs anything, or other settings."""
+    place = SharedPlace(files)
+    place.assign(Assignment(unit=UNIT, release=None, seconds=None, starts_before=0))
+    (name,) = files.names("units")
+    body = {"unit": replace(UNIT, **forged).as_json(), "release": None}
+    files.write(f"units/{name}", json.dumps({**body, "seconds": None, "starts_before": 0}))
+    with pytest.raises(UndecidedError, match=why):
+        deliver(LABEL, place=place, connection_of=_never, release=None, worker="w")
+    assert place.starts(LABEL) == 0
+
+
+@pytest.mark.parametrize("folder", ["run", "run/units"])
+def test_a_worker_takes_nothing_from_where_others_may_write(folder: str, tmp_path: Path) -> None:
+    """A message may name any run; its files say what runs here."""
+    place = SharedPlace(files_of(tmp_path / "run", None))
+    place.assign(Assignment(unit=UNIT, release=None, seconds=None, starts_before=0))
+    (tmp_path / folder).chmod(0o777)
+    with pytest.raises(UndecidedError, match="others may write to it"):
+        deliver(LABEL, place=place, connection_of=_never, release=None, worker="w")
+    assert place.starts(LABEL) == 0

@@ -25,6 +25,7 @@ from opsmigrate.management.delivery import write_files
 from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
 from opsmigrate.management.fleet_run import FleetRun
 from opsmigrate.report import Report, Result, Verdict
+from opsmigrate.shown import shown
 
 # A backup is of a database, with all of its schemas.
 OF_A_DATABASE = ("backup_db",)
@@ -189,6 +190,6 @@ def _listed(every: Sequence[Target]) -> Result:
     return Result(
         verdict=Verdict.PASSED,
         summary=counted(len(every), "target"),
-        text="\n".join(each.label for each in every),
+        text="\n".join(shown(each.label) for each in every),
         facts={"targets": [each.as_json() for each in every]},
     )
