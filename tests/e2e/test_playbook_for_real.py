@@ -72,7 +72,7 @@ def test_ctrl_c_while_the_seed_waits_begins_nothing_after_it(staging: str, tmp_p
     with held(staging, "UPDATE treasury_payment SET memo = memo WHERE id = 1"):
         script = playbook(staging, tmp_path, APPROVAL="Ada, T-42")
         try:
-            wait_until(lambda: query(staging, HELD_UP) or script.poll() is not None, seconds=60)
+            wait_until(lambda: query(staging, HELD_UP) or script.poll() is not None, seconds=300)
             assert script.poll() is None, script.communicate()
             os.killpg(script.pid, signal.SIGINT)
             shown, said = script.communicate(timeout=20)
