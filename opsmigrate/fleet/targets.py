@@ -13,6 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
 from opsmigrate.errors import SettingsError, UndecidedError, UsageError
+from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.redaction import Redactor, secrets_of_settings
 from opsmigrate.shown import shown
 
 EXAMPLE = 'yield {"alias": "default", "schema": "tenant_1"} for each'
@@ -139,7 +141,7 @@ def _from_function(path: str, by_alias: dict[str, BaseDatabaseWrapper]) -> Itera
         yielded = list(function())
     except (Exception, SystemExit) as error:
         raise UndecidedError(
-            f"the function {path} of OPSMIGRATE['FLEET'] failed: {type(error).__name__}: {error}",
+            f"the function {path} of OPSMIGRATE['FLEET'] failed: {_words(error)}",
             id="fleet-unknown",
             hint="mend the function; it is called without arguments",
         ) from error
@@ -186,7 +188,7 @@ def _from_django_tenants(by_alias: dict[str, BaseDatabaseWrapper]) -> Iterable[T
         found = [name for name in names if name != shared]
     except Exception as error:
         raise UndecidedError(
-            f"the tenants cannot be read: {type(error).__name__}: {error}",
+            f"the tenants cannot be read: {_words(error)}",
             id="fleet-unknown",
             hint="the shared schema must be migrated before there can be tenants",
         ) from error
@@ -211,6 +213,12 @@ def _required_unique(found: Iterable[Target]) -> tuple[Target, ...]:
             raise _wrong(f"yields two targets that are called {each.label!r}")
         labels.add(each.label)
     return every
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error of the project's own code says, without secrets."""
+    redactor = Redactor(secrets_of_settings())
+    return redactor.text(f"{type(error).__name__}: {first_line(error)}")
 
 
 def _wrong(what: str) -> SettingsError:

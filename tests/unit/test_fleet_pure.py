@@ -63,6 +63,7 @@ def test_only_and_exclude_choose_by_name_and_a_pattern_that_matches_nothing_is_r
     [
         ({"alias": ["default"]}, r"the alias \['default'\]: DATABASES has no such alias"),
         (SystemExit("no customers"), "failed: SystemExit: no customers"),
+        (RuntimeError("password=hunter2 refused"), r"RuntimeError: password=\*\*\* refused"),
     ],
 )
 def test_a_function_that_yields_no_target_is_named(
