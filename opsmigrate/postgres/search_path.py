@@ -20,7 +20,6 @@ from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.introspection import DatabaseIntrospection
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
@@ -172,6 +171,9 @@ def asking_catalog(introspection: Any) -> Any:
     if hasattr(kind, "asks_catalog"):
         return introspection
     if sets_path_itself(introspection.connection):
+        # In Django 6.1 its module can only be imported after that of the back end, which is here.
+        from django.db.backends.postgresql.introspection import DatabaseIntrospection
+
         # Its own changes the search_path around each question.
         kind = DatabaseIntrospection
     methods = {name: _on_catalog(getattr(kind, name)) for name in INTROSPECTION}

@@ -50,6 +50,7 @@ WHY_NOT_RUN = {
     "it takes an older server",
     "it takes other sessions",
     "it is about all databases of the server",
+    "it is about several servers",
 }
 BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)
 OWNED = """
