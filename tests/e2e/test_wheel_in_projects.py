@@ -55,8 +55,8 @@ CALLS = {
     "preflight_migrate": [],
     "run_playbook": ["--dry-run"],
     "migrate_safely": ["--no-input"],
-    "seed_payment_id": ["--verify-only"],
-    "backfill_field": ["--verify-only"],
+    "seed_payment_id": ["--dry-run"],
+    "backfill_field": ["--dry-run"],
     "run_uat": ["--tag=migrations"],
     "restore_db": ["FILE", f"--into={BESIDE}", "--no-input"],
 }
