@@ -6,8 +6,8 @@ import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,14 +15,11 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import django
-from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connections
 
 from opsmigrate import __version__, interrupts
-from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.crash import crash
@@ -35,19 +32,12 @@ from opsmigrate.management.output import (
     occupy_standard_descriptors,
 )
 from opsmigrate.management.shared_arguments import add_to_all
-from opsmigrate.playbook.one_at_a_time import OF_A_FLEET, one_at_a_time, require_session
 from opsmigrate.postgres.cancellation import Waits
-from opsmigrate.postgres.idle_timeouts import without_idle_timeouts
-from opsmigrate.postgres.names import quoted
-from opsmigrate.postgres.search_path import project_search_path
-from opsmigrate.postgres.session import Session
-from opsmigrate.postgres.tenant import in_schema, read_variable
-from opsmigrate.postgres.tenant_schema import require_own_schema
+from opsmigrate.postgres.tenant import in_schema
 from opsmigrate.progress import Progress
-from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
-from opsmigrate.scratch import left_behind, reap
+from opsmigrate.report import WIDTH, Report, Result, Severity, Verdict
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed_text, command, statement
+from opsmigrate.steps import aimed_text
 from opsmigrate.workflow_commands import is_run_by_ci, without_commands
 
 EPILOG = (
@@ -57,28 +47,14 @@ EPILOG = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a command works with: the run, the settings, the database, the place for progress."""
-
-    id: str
-    settings: Settings
-    connection: BaseDatabaseWrapper
-    session: Session
-    progress: Progress
-
-
 class ReportCommand(BaseCommand, ABC):
-    """A command that ends in a report, whatever happens; `run` does the work."""
+    """A command that ends in a report, whatever happens; `result` does the work."""
 
     requires_system_checks = ()
     writes = False
-    needs_clean_checks = True
     one_database = True
     # Of the report, for --format; a command of which people review the report has more.
     formats: ClassVar[Sequence[str]] = ("text", "json")
-    # What a server that Django no longer works with means.
-    too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     messages: Messages
     _from_shell = False
 
@@ -98,9 +74,6 @@ class ReportCommand(BaseCommand, ABC):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
         add_to_all(parser, self.formats, one_database=self.one_database)
-        if self.needs_clean_checks:
-            # Django adds it only where it runs the checks itself, before any report.
-            parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
         if self.writes:
             parser.add_argument(
                 "--dry-run", action="store_true", help="show what would be done; write nothing"
@@ -110,8 +83,8 @@ class ReportCommand(BaseCommand, ABC):
             )
 
     @abstractmethod
-    def run(self, run: Run, **options: Any) -> Result:
-        """Do the command's work on `run.connection` and return its result."""
+    def result(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
+        """Do the command's work and return its result; `chosen` learns of which database it is."""
 
     def run_id(self, options: dict[str, Any]) -> str:
         """Return the id of the run: that of what has started it, else a new one."""
@@ -119,10 +92,6 @@ class ReportCommand(BaseCommand, ABC):
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse bad input before anything is done; a command may have nothing to refuse."""
-
-    def without_database(self, options: dict[str, Any]) -> Result | None:
-        """Return the result where no database is needed for it, else None."""
-        return None
 
     @contextmanager
     def progress(self, options: dict[str, Any]) -> Iterator[Progress]:
@@ -174,7 +143,7 @@ class ReportCommand(BaseCommand, ABC):
         run_id = shown(self.run_id(options))
         chosen = ChosenDatabase()
         try:
-            result, exit_code = self._result(watch, run_id, chosen, options)
+            result, exit_code = self._ended(watch, run_id, chosen, options)
         finally:
             chosen.leave(stopped=watch.asked is not None)
         result = self.repeating(result.failing_on(Severity(options["fail_on"])), options)
@@ -221,14 +190,16 @@ class ReportCommand(BaseCommand, ABC):
                 forget_unwritten(sys.stdout)
             raise
 
-    def _result(
+    def _ended(
         self, watch: Watch, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]
     ) -> tuple[Result, int | None]:
         """Return the result, and the exit code where it is not the verdict's own."""
         try:
             try:
                 watch.begin()
-                result = self._run(run_id, chosen, options)
+                self._require_files(options)
+                self.prepare(options)
+                result = self.result(run_id, chosen, options)
             finally:
                 watch.end()
         except OpsmigrateError as error:
@@ -244,35 +215,6 @@ class ReportCommand(BaseCommand, ABC):
         # What failed after a signal failed because of it: it proves nothing.
         finished = result.verdict in (Verdict.PASSED, Verdict.PARTIAL)
         return result if finished else _interrupted(), INTERRUPTED
-
-    def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
-        self._require_files(options)
-        self.prepare(options)
-        result = self.without_database(options)
-        if result is not None:
-            return result
-        settings = load_settings()
-        connection = chosen.choose(options["database"])
-        session = chosen.reach(self.too_old)
-        if self.needs_clean_checks and not options["skip_checks"]:
-            _require_clean_checks(connection)
-        reap(connection, settings.maintenance_db)
-        with (
-            self.progress(options) as progress,
-            without_idle_timeouts(connection),
-            _for_a_fleet(connection, session),
-        ):
-            run = Run(
-                id=run_id,
-                settings=settings,
-                connection=connection,
-                session=session,
-                progress=progress,
-            )
-            result = self.run(run, **options)
-            # It is done: an interrupt that comes now must not say that nothing was.
-            interrupts.hold_back()
-            return result.with_findings(*_left(connection, run_id))
 
     def _require_files(self, options: dict[str, Any]) -> None:
         output, options["output"] = options["output"], None
@@ -308,38 +250,6 @@ class ReportCommand(BaseCommand, ABC):
         self._written(f"\n{rest}")
 
 
-def _for_a_fleet(
-    connection: BaseDatabaseWrapper, session: Session
-) -> AbstractContextManager[object]:
-    """Hold the lock of the target where a fleet has started this process; another one must not."""
-    alias, _ = read_variable(os.environ) or (None, None)
-    if alias != connection.alias:
-        return nullcontext()
-    require_session(connection, "a fleet")
-    require_own_schema(connection)
-    return one_at_a_time(connection, session, key=OF_A_FLEET, what="fleet's command")
-
-
-def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
-    """Return what is said of the scratch databases of this run that could not be dropped."""
-    names: tuple[str, ...] = ()
-    with suppress(Error):
-        names = tuple(left_behind(connection, run_id))
-    return [
-        Finding(
-            id="scratch-left",
-            severity=Severity.WARNING,
-            message=f"the scratch database {name} could not be dropped",
-            hint=(
-                "the next run of any command drops it if no session is connected to it; or drop "
-                "it now"
-            ),
-            steps=(statement(f"DROP DATABASE {quoted(name)} WITH (FORCE)"),),
-        )
-        for name in names
-    ]
-
-
 def _aimed(result: Result, options: dict[str, Any]) -> Result:
     """Return the result with hints that name the alias and the settings that were typed."""
     alias, settings = options["database"], options.get("settings")
@@ -359,21 +269,6 @@ def _aimed(result: Result, options: dict[str, Any]) -> Result:
         for item in result.findings
     )
     return replace(result, findings=findings, again=result.again and aimed_at(result.again))
-
-
-def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
-    """Raise UndecidedError where the checks fail that `migrate` runs before anything else."""
-    with project_search_path(connection):
-        found = run_checks(databases=[connection.alias])
-    errors = [item for item in found if item.is_serious() and not item.is_silenced()]
-    if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise UndecidedError(
-            f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
-            id="system-check",
-            hint="correct it",
-            steps=(command("python manage.py check"),),
-        )
 
 
 def _interrupted() -> Result:

@@ -11,8 +11,8 @@ from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import PRODUCTION, approved, require_backup
 from opsmigrate.management.argument_types import positive_float
-from opsmigrate.management.base import Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.database_command import Run
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pgtools.kept_folder import reap_kept_folders

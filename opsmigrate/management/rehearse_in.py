@@ -9,8 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import RefusedError
 from opsmigrate.guard import require_approval
-from opsmigrate.management.base import Run
 from opsmigrate.management.database import postgresql_alias
+from opsmigrate.management.database_command import Run
 from opsmigrate.management.rehearsing import (
     AMONG_OTHERS,
     Asked,

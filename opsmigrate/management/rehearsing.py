@@ -10,8 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.backup.foreign_code import foreign_code_of_database, refused_copy
 from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.guard import APPROVAL, PRODUCTION, require_approval
-from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
+from opsmigrate.management.database_command import Run
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.kept_folder import KeptFolder, kept_folder
 from opsmigrate.postgres.driver_errors import first_line

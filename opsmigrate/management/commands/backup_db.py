@@ -18,7 +18,7 @@ from opsmigrate.backup.verify import Verification, verify_to
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
 from opsmigrate.management.argument_types import positive_int
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests
 from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
@@ -41,7 +41,7 @@ NOT_TRIED = {
 }
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """backup_db: pg_dump from a proven snapshot, a manifest, and a verification."""
 
     help = "Back up the database with pg_dump, and verify the backup."

@@ -7,7 +7,7 @@ from typing import Any
 from opsmigrate.counted import counted
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.formats import FORMATS
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.delivery import PRIVATE
 from opsmigrate.preflight.drift_gate import check
 from opsmigrate.preflight.drift_repair import TYPED, repair_script
@@ -16,7 +16,7 @@ from opsmigrate.steps import aimed_text
 from opsmigrate.waivers import utc_today
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """check_drift: only reads the database."""
 
     formats = FORMATS

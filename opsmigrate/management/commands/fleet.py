@@ -19,7 +19,7 @@ from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
 from opsmigrate.formats.rendering import RENDERERS
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.base import ReportCommand
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
 from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
@@ -40,7 +40,6 @@ class Command(ReportCommand):
         "one report of all. A run that was stopped goes on with --resume."
     )
     formats = ("text", "json", "html")
-    needs_clean_checks = False
     one_database = False
     _folder: Path | None = None
 
@@ -68,12 +67,8 @@ class Command(ReportCommand):
         """Return the id of the run that goes on, else one as every command has."""
         return str(options["resume"] or super().run_id(options))
 
-    def run(self, run: Run, **options: Any) -> Result:
-        """Do nothing: a fleet has no single database; see _run()."""
-        raise NotImplementedError
-
-    def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
-        self._require_files(options)
+    def result(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
+        """Run the command on each target, or list or merge what there is."""
         _require_together(options)
         settings = load_settings()
         with self.progress(options) as progress:

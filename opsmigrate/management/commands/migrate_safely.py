@@ -7,7 +7,7 @@ from typing import Any
 
 from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.management.argument_types import positive_float, positive_int
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.examination import add_examination, arguments_of, examined
 from opsmigrate.management.shared_arguments import add_lock_timeout
 from opsmigrate.management.typed import about_the_plan
@@ -25,7 +25,7 @@ from opsmigrate.steps import command
 ATTEMPTS = 20
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """migrate_safely: what passed is applied, and nothing else; no writer waits for long."""
 
     # migrate stops there as well.

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.formats import FORMATS
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.examination import add_examination, examined
 from opsmigrate.management.output import confirmed
 from opsmigrate.management.typed import about_the_plan
@@ -19,7 +19,7 @@ from opsmigrate.shown import shown
 OF_MIGRATE = "this session, and of migrate if it has the same PGOPTIONS"
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """preflight_migrate: never changes the database it examines."""
 
     # migrate stops there as well.

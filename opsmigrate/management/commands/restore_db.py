@@ -20,8 +20,8 @@ from opsmigrate.backup.rollback_checks import Loss
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
-from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.output import confirmed
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest
@@ -36,7 +36,7 @@ from opsmigrate.steps import aimed_text, command
 MOST_LINES = 30
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """restore_db: the rollback, or a restore beside, or the rollback undone."""
 
     help = (

@@ -14,7 +14,7 @@ from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.argument_types import positive_float, positive_int
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.playbook.command_process import CommandEnd, run_command
 from opsmigrate.playbook.fingerprints import fingerprints, release_digest
@@ -50,7 +50,7 @@ FIRST = PLAYBOOK_STEPS[0]
 SHOWN_LOCKS = 20
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """run_playbook: backup, baseline, preflight, seed, preflight, migrate, acceptance."""
 
     help = (

@@ -9,8 +9,8 @@ from typing import Any
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_together
-from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import adopted
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.shown import shown
@@ -31,7 +31,7 @@ NAME = "uat_report"
 APART = ("list", "save_baseline", "verify_report")
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """run_uat: never a vacuous pass, and it cannot write to the database."""
 
     # They are checks of its own, with an outcome like any other.

@@ -18,7 +18,7 @@ from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import PRODUCTION, require_approval, require_seed_allowed
 from opsmigrate.management.argument_types import positive_float, positive_int
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.shared_arguments import add_lock_timeout
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -26,7 +26,7 @@ from opsmigrate.schema.history import applied_migrations
 PATIENCE_SECONDS = 60.0
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """seed_payment_id: online, idempotent, resumable."""
 
     help = "Add, fill and constrain the column of OPSMIGRATE['SEED'], while the application writes."

@@ -6,7 +6,8 @@ from typing import Any
 
 from opsmigrate.conf import load_settings
 from opsmigrate.management.argument_types import positive_float, positive_int
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.base import ReportCommand
+from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.shared_arguments import add_result_file, require_result_file
 from opsmigrate.report import Result
 from opsmigrate.uat.load.load_test import LoadTest, run_load_test
@@ -17,7 +18,6 @@ class Command(ReportCommand):
     """uat_load: only on hosts that the settings allow, and never without a limit."""
 
     # The checks are those of the site's own process.
-    needs_clean_checks = False
     help = (
         "Put load on the site with locust (extra load), and judge its errors and times; only hosts "
         'of OPSMIGRATE["UAT"]["LOAD_HOSTS"] (default: this machine) are asked.'
@@ -57,7 +57,7 @@ class Command(ReportCommand):
         """Refuse a file that cannot be written."""
         require_result_file(options["result"])
 
-    def without_database(self, options: dict[str, Any]) -> Result:
+    def result(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         """Do it; what the site asks of its database is its own affair."""
         load = Load(
             base_url=options["base_url"],
@@ -75,7 +75,3 @@ class Command(ReportCommand):
         with self.progress(options) as progress:
             progress.phase(f"Load on {load.base_url} for {load.seconds} s")
             return run_load_test(test, load_settings())
-
-    def run(self, run: Run, **options: Any) -> Result:
-        """Never called: no database is needed."""
-        raise NotImplementedError

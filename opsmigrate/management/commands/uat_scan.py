@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.conf import load_settings
-from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.base import ReportCommand
+from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.shared_arguments import add_result_file, require_result_file
 from opsmigrate.report import Result
 from opsmigrate.uat.security_scan import run_security_scan
@@ -15,7 +16,6 @@ class Command(ReportCommand):
     """uat_scan: what could not be looked at is never clean."""
 
     # They are a part of what is scanned.
-    needs_clean_checks = False
     help = (
         "Scan code (bandit), packages (pip-audit), settings (check --deploy) and the headers of "
         "the site; needs the extra scan."
@@ -42,7 +42,7 @@ class Command(ReportCommand):
         """Refuse a file that cannot be written."""
         require_result_file(options["result"])
 
-    def without_database(self, options: dict[str, Any]) -> Result:
+    def result(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         """Scan; a site that is served here opens the project's own connections."""
         release = load_settings().release
         with self.progress(options) as progress:
@@ -53,7 +53,3 @@ class Command(ReportCommand):
                 options["result"],
                 release=release,
             )
-
-    def run(self, run: Run, **options: Any) -> Result:
-        """Never called: no database is needed."""
-        raise NotImplementedError

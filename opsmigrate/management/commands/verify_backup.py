@@ -12,8 +12,8 @@ from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification, verify_to
 from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
-from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.database_command import DatabaseCommand, Run
 from opsmigrate.management.restore_server import EMBEDDED, restore_server
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest
@@ -25,7 +25,7 @@ from opsmigrate.scratch_rights import require_scratch_allowed
 LEVELS = ("archive", "restore")
 
 
-class Command(ReportCommand):
+class Command(DatabaseCommand):
     """verify_backup: whether a backup is what was backed up, and can be restored."""
 
     help = "Prove a backup: from its file alone, or by restoring it into a scratch database."
