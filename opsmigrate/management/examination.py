@@ -161,21 +161,9 @@ def _rehearse(
     if _mode(run, options) == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
-    from opsmigrate.preflight.questions import unrecorded
-
-    with unrecorded(run.connection):
-        return _rehearsed(run, arguments, options, cures, confirm)
-
-
-def _rehearsed(
-    run: Run,
-    arguments: MigrateArguments,
-    options: dict[str, Any],
-    cures: Cures,
-    confirm: Callable[[str], bool] | None,
-) -> Rehearsal | NotRehearsed:
     from opsmigrate.management.rehearse_in import rehearse_in_clone
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
+    from opsmigrate.preflight.questions import unrecorded
 
     within = options.get("rehearse_in")
     asked = Asked(
@@ -186,9 +174,10 @@ def _rehearsed(
         trust_code=options["trust_code"],
         keep_copy=options.get("keep_copy", False),
     )
-    if within is None:
-        return rehearse_as_asked(run, arguments, asked, cures)
-    return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)
+    with unrecorded(run.connection):
+        if within is None:
+            return rehearse_as_asked(run, arguments, asked, cures)
+        return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)
 
 
 def _mode(run: Run, options: dict[str, Any]) -> str:
