@@ -1,6 +1,5 @@
 """OPSMIGRATE, read into one frozen Settings; an unknown key is an error."""
 
-import math
 import os
 import subprocess
 from collections.abc import Mapping
@@ -15,15 +14,22 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from opsmigrate.errors import SettingsError
+from opsmigrate.setting_values import (
+    MAKE_KEY,
+    is_list,
+    is_positive,
+    one_of,
+    positive,
+    require_mapping,
+    secret_key,
+    setting_error,
+    text,
+)
 from opsmigrate.shown import shown
-from opsmigrate.steps import Step, command
 from opsmigrate.waivers import CheckWaiver, DriftWaiver, check_waiver, drift_waiver
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# As many as an HMAC with SHA-256 is worth something with (RFC 2104 asks for 32).
-SHORTEST_KEY = 16
-MAKE_KEY = command("python -c 'import secrets; print(secrets.token_urlsafe(32))'")
 REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 OLD_RELEASE = ("error", "warn", "off")
 # In their order; opsmigrate/playbook/sequence.py says what each does.
@@ -150,29 +156,29 @@ UAT_KEYS = (
 def load_settings() -> Settings:
     """Return OPSMIGRATE as Settings; raise SettingsError naming the key that is wrong."""
     raw = getattr(django_settings, "OPSMIGRATE", {})
-    _require_mapping("OPSMIGRATE", raw, KEYS)
+    require_mapping("OPSMIGRATE", raw, KEYS)
     _seal_key(raw)
-    pg_bin = _text(raw, "PG_BIN")
+    pg_bin = text(raw, "PG_BIN")
     return Settings(
         environment=_environment(raw),
         release=_release(raw),
-        backup_dir=Path(_text(raw, "BACKUP_DIR") or "backups"),
+        backup_dir=Path(text(raw, "BACKUP_DIR") or "backups"),
         backup_keep=_keep(raw),
-        backup_max_age_hours=_positive(raw, "BACKUP_MAX_AGE_HOURS", 24),
+        backup_max_age_hours=positive(raw, "BACKUP_MAX_AGE_HOURS", 24),
         pg_bin=Path(pg_bin) if pg_bin else None,
-        maintenance_db=_text(raw, "MAINTENANCE_DB"),
+        maintenance_db=text(raw, "MAINTENANCE_DB"),
         seed=_seed(raw),
-        lock_timeout_seconds=_positive(raw, "LOCK_TIMEOUT_SECONDS", 0.1),
-        rehearse=_one_of(raw, "REHEARSE", REHEARSALS, "auto"),
-        rehearse_on=_text(raw, "REHEARSE_ON"),
-        rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
-        rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
-        old_release=_one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
+        lock_timeout_seconds=positive(raw, "LOCK_TIMEOUT_SECONDS", 0.1),
+        rehearse=one_of(raw, "REHEARSE", REHEARSALS, "auto"),
+        rehearse_on=text(raw, "REHEARSE_ON"),
+        rehearse_max_bytes=int(positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
+        rehearse_max_seconds=positive(raw, "REHEARSE_MAX_SECONDS", 3600),
+        old_release=one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
         drift_waivers=_drift_waivers(raw),
         playbook=_playbook(raw),
-        journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
-        fleet=_text(raw, "FLEET"),
-        fleet_storage=_text(raw, "FLEET_STORAGE"),
+        journal_dir=Path(text(raw, "JOURNAL_DIR") or "reports"),
+        fleet=text(raw, "FLEET"),
+        fleet_storage=text(raw, "FLEET_STORAGE"),
         uat=_uat(raw),
     )
 
@@ -194,74 +200,11 @@ def load_webhook_key() -> bytes | None:
 
 
 def _seal_key(raw: Mapping[str, Any]) -> bytes | None:
-    return _key(raw, "SEAL_KEY", "OPSMIGRATE_SEAL_KEY")
+    return secret_key(raw, "SEAL_KEY", "OPSMIGRATE_SEAL_KEY")
 
 
 def _webhook_key(raw: Mapping[str, Any]) -> bytes | None:
-    return _key(raw, "WEBHOOK_KEY", "OPSMIGRATE_WEBHOOK_KEY")
-
-
-def _key(raw: Mapping[str, Any], name: str, variable: str) -> bytes | None:
-    value = raw.get(name, os.environ.get(variable) or None)
-    if value is None:
-        return None
-    hint = f"set the variable {variable} to what this prints"
-    # Its value is never repeated.
-    if not isinstance(value, str | bytes):
-        raise _error(name, "is neither text nor bytes", hint, MAKE_KEY)
-    key = value.encode() if isinstance(value, str) else value
-    if len(key) < SHORTEST_KEY:
-        raise _error(name, f"has fewer than {SHORTEST_KEY} bytes", hint, MAKE_KEY)
-    return key
-
-
-def _error(key: str, wrong: str, hint: str, *steps: Step) -> SettingsError:
-    return SettingsError(f"OPSMIGRATE[{key!r}] {wrong}", id="bad-setting", hint=hint, steps=steps)
-
-
-def _require_mapping(name: str, value: object, known: tuple[str, ...]) -> None:
-    if not isinstance(value, Mapping):
-        raise SettingsError(
-            f"{name} is not a dict", id="bad-setting", hint=f"set {name} = {{}} in the settings"
-        )
-    unknown = sorted(str(key) for key in value if key not in known)
-    if unknown:
-        raise SettingsError(
-            f"{name} has the unknown key {unknown[0]!r}",
-            id="bad-setting",
-            hint=f"remove it; the known keys are {', '.join(known)}",
-        )
-
-
-def _text(raw: Mapping[str, Any], key: str) -> str | None:
-    value = raw.get(key)
-    if value is None:
-        return None
-    if value == "":
-        # Not as None: where a variable was lost, the default would be a silent surprise.
-        raise _error(key, "is empty", f"set {key} to a text, or to None for its default")
-    if not isinstance(value, str | Path):
-        raise _error(key, f"is {value!r}, not text", f"set {key} to a text, or remove it")
-    return str(value)
-
-
-def _positive(raw: Mapping[str, Any], key: str, default: float) -> float:
-    value = raw.get(key, default)
-    if not _is_positive(value):
-        raise _error(key, f"is {value!r}, not a number above 0", f"set it as in {key}: {default}")
-    return float(value)
-
-
-def _is_positive(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
-
-
-def _one_of(raw: Mapping[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
-    value = raw.get(key, default)
-    if value not in known:
-        raise _error(key, f"is {value!r}", f"set it to one of {', '.join(known)}")
-    return str(value)
+    return secret_key(raw, "WEBHOOK_KEY", "OPSMIGRATE_WEBHOOK_KEY")
 
 
 def _environment(raw: Mapping[str, Any]) -> str:
@@ -273,11 +216,11 @@ def _environment(raw: Mapping[str, Any]) -> str:
             id="bad-setting",
             hint=f"set it to one of {', '.join(ENVIRONMENTS)}",
         )
-    return _one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
+    return one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
 
 
 def _release(raw: Mapping[str, Any]) -> str | None:
-    told = _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+    told = text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
     # A variable may hold what is no text, and it goes into every manifest.
     return told and shown(told)
 
@@ -302,7 +245,7 @@ def _git_commit(folder: Path) -> str | None:
 def _keep(raw: Mapping[str, Any]) -> int | None:
     value = raw.get("BACKUP_KEEP")
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise _error("BACKUP_KEEP", f"is {value!r}", "set it to a whole number of 1 or more")
+        raise setting_error("BACKUP_KEEP", f"is {value!r}", "set it to a whole number of 1 or more")
     return value
 
 
@@ -312,7 +255,7 @@ def _seed(raw: Mapping[str, Any]) -> SeedSetting | None:
         return None
     example = 'set it as in {"model": "treasury.Payment", "field": "payment_id"}'
     if not isinstance(value, Mapping) or set(value) - {"expression"} != {"model", "field"}:
-        raise _error("SEED", "does not name a model and a field", example)
+        raise setting_error("SEED", "does not name a model and a field", example)
     expression = value.get("expression")
     return SeedSetting(
         model=str(value["model"]),
@@ -330,7 +273,7 @@ def seeded_field(seed: SeedSetting) -> tuple[type[Model], Any]:
         model = apps.get_model(seed.model)
         return model, model._meta.get_field(seed.field)
     except (LookupError, ValueError, FieldDoesNotExist) as error:
-        raise _error(
+        raise setting_error(
             "SEED",
             f"names {seed.model}.{seed.field}, and there is no such field",
             "name a model and a field of the project, as in "
@@ -341,14 +284,16 @@ def seeded_field(seed: SeedSetting) -> tuple[type[Model], Any]:
 
 def _playbook(raw: Mapping[str, Any]) -> PlaybookSettings:
     value = raw.get("PLAYBOOK", {})
-    _require_mapping('OPSMIGRATE["PLAYBOOK"]', value, PLAYBOOK_KEYS)
-    webhook = _text(value, "WEBHOOK")
+    require_mapping('OPSMIGRATE["PLAYBOOK"]', value, PLAYBOOK_KEYS)
+    webhook = text(value, "WEBHOOK")
     if webhook is not None:
         # It is not repeated: such addresses have a secret in them.
         if not webhook.startswith(("https://", "http://")):
-            raise _error("PLAYBOOK", "has a WEBHOOK that is no URL", "set it to an https:// URL")
+            raise setting_error(
+                "PLAYBOOK", "has a WEBHOOK that is no URL", "set it to an https:// URL"
+            )
         if _webhook_key(value) is None:
-            raise _error(
+            raise setting_error(
                 "PLAYBOOK",
                 "has a WEBHOOK, and no WEBHOOK_KEY to sign what is sent to it",
                 "set the variable OPSMIGRATE_WEBHOOK_KEY to what this prints",
@@ -363,38 +308,34 @@ def _hooks(raw: Mapping[str, Any], key: str) -> dict[str, tuple[Argv, ...]]:
     value = raw.get(key, {})
     example = f'write it as in "{key}": {{"migrate": [["touch", "maintenance"]]}}'
     if not isinstance(value, Mapping):
-        raise _error("PLAYBOOK", f"has {key}, which is not a dict", example)
+        raise setting_error("PLAYBOOK", f"has {key}, which is not a dict", example)
     unknown = [str(step) for step in value if step not in PLAYBOOK_STEPS]
     if unknown:
         known = ", ".join(PLAYBOOK_STEPS)
-        raise _error("PLAYBOOK", f"has {key} of {unknown[0]!r}", f"the steps are {known}")
+        raise setting_error("PLAYBOOK", f"has {key} of {unknown[0]!r}", f"the steps are {known}")
     for commands in value.values():
-        if not _is_list(commands) or not all(
-            _is_list(argv) and argv and all(isinstance(word, str) for word in argv)
+        if not is_list(commands) or not all(
+            is_list(argv) and argv and all(isinstance(word, str) for word in argv)
             for argv in commands
         ):
             # A text would need a shell.
-            raise _error("PLAYBOOK", f"has {key} that are no lists of words", example)
+            raise setting_error("PLAYBOOK", f"has {key} that are no lists of words", example)
     return {step: tuple(map(tuple, commands)) for step, commands in value.items()}
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
 
 
 def _uat(raw: Mapping[str, Any]) -> UatSettings:
     value = raw.get("UAT", {})
-    _require_mapping('OPSMIGRATE["UAT"]', value, UAT_KEYS)
+    require_mapping('OPSMIGRATE["UAT"]', value, UAT_KEYS)
     lists = {key: value.get(key) or () for key in ("URLS", "WAIVERS", "LOAD_HOSTS")}
     for key, entries in lists.items():
         if not isinstance(entries, list | tuple):
-            raise _error("UAT", f"has {key}, which is not a list", f'set "{key}": []')
+            raise setting_error("UAT", f"has {key}, which is not a list", f'set "{key}": []')
     return UatSettings(
         urls=tuple(map(_key_url, lists["URLS"])),
-        base_url=_text(value, "BASE_URL"),
+        base_url=text(value, "BASE_URL"),
         login=_login(value.get("LOGIN")),
         waivers=tuple(map(_check_waiver, lists["WAIVERS"])),
-        health_url=_text(value, "HEALTH_URL"),
+        health_url=text(value, "HEALTH_URL"),
         baseline_max_age_hours=_uat_number(value, "BASELINE_MAX_AGE_HOURS", 24),
         load_hosts=tuple(map(str, lists["LOAD_HOSTS"])) or LOOPBACK,
         load_max_users=int(_uat_number(value, "LOAD_MAX_USERS", 50)),
@@ -404,8 +345,8 @@ def _uat(raw: Mapping[str, Any]) -> UatSettings:
 
 def _uat_number(raw: Mapping[str, Any], key: str, default: float) -> float:
     value = raw.get(key, default)
-    if not _is_positive(value):
-        raise _error(
+    if not is_positive(value):
+        raise setting_error(
             "UAT", f"has the {key} {value!r}, not a number above 0", f'set "{key}": {default}'
         )
     return float(value)
@@ -415,10 +356,10 @@ def _key_url(entry: object) -> KeyUrl:
     example = 'write it as {"url": "/", "status": 200, "text": "Welcome", "budget_ms": 500}'
     known = ("url", "status", "text", "budget_ms")
     if not isinstance(entry, Mapping) or "url" not in entry or set(entry) - set(known):
-        raise _error("UAT", f"has the URL {entry!r}", example)
+        raise setting_error("UAT", f"has the URL {entry!r}", example)
     status, budget = entry.get("status", 200), entry.get("budget_ms")
-    if not isinstance(status, int) or not (budget is None or _is_positive(budget)):
-        raise _error("UAT", f"has the URL {entry!r}", example)
+    if not isinstance(status, int) or not (budget is None or is_positive(budget)):
+        raise setting_error("UAT", f"has the URL {entry!r}", example)
     return KeyUrl(
         url=str(entry["url"]), status=status, text=str(entry.get("text", "")), budget_ms=budget
     )
@@ -432,7 +373,7 @@ def _check_waiver(entry: object) -> CheckWaiver:
             'write it as {"check": "url-latency", "owner": "Ada Lovelace", '
             '"reason": "slow until the index is built, T-42", "expires": "2031-01-31"}'
         )
-        raise _error("UAT", str(error), example) from None
+        raise setting_error("UAT", str(error), example) from None
 
 
 def _drift_waivers(raw: Mapping[str, Any]) -> tuple[DriftWaiver, ...]:
@@ -444,11 +385,11 @@ def _drift_waivers(raw: Mapping[str, Any]) -> tuple[DriftWaiver, ...]:
     )
     entries = raw.get(key, [])
     if not isinstance(entries, list | tuple):
-        raise _error(key, "is not a list", example)
+        raise setting_error(key, "is not a list", example)
     try:
         return tuple(map(drift_waiver, entries))
     except ValueError as error:
-        raise _error(key, str(error), example) from None
+        raise setting_error(key, str(error), example) from None
 
 
 def _login(value: object) -> Mapping[str, str] | None:
@@ -457,5 +398,5 @@ def _login(value: object) -> Mapping[str, str] | None:
     # Its words are not repeated: one of them is a password.
     if not isinstance(value, Mapping) or set(value) != {"url", "username", "password"}:
         example = 'write it as {"url": "login", "username": "…", "password": "…"}'
-        raise _error("UAT", "has a LOGIN without a url, a username and a password", example)
+        raise setting_error("UAT", "has a LOGIN without a url, a username and a password", example)
     return value
