@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.opening import IDLE
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.preflight.rehearsal.sent_text import written
@@ -20,6 +21,7 @@ MOST_DISTINCT = 50
 SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 # Code may execute a million statements: the WAL position is read so often at the most.
 SECONDS_BETWEEN_POSITIONS = 0.05
+IN_TRANSACTION = 2  # PQTRANS_INTRANS, in both drivers: no statement of it has failed
 # What takes no lock that others feel: rows that come and go, transactions, settings.
 NOT_LOCKING = frozenset({
     "close_portal_stmt", "constraints_set_stmt", "copy_stmt", "deallocate_stmt",
@@ -70,6 +72,7 @@ class Recording:
         self._distinct: dict[OperationRef, int] = {}
         self._position = self._watch.position()
         self._read = time.monotonic()
+        self._unread: _Executions | None = None
         self.last_sql: str | None = None
 
     def statements(self) -> list[RehearsedStatement]:
@@ -91,6 +94,8 @@ class Recording:
         statement = self._statement(self._where(text), _without_name(text))
         locking = _takes_locks(text)
         alone = not self._connection.in_atomic_block
+        if self._unread is not None and statement.count == 0 and self._may_ask_between():
+            self._look(self._unread, text, locking=False, alone=alone)
         started = time.monotonic()
         try:
             result = execute(sql, params, many, context)
@@ -104,7 +109,18 @@ class Recording:
         statement.rows += max(context["cursor"].rowcount, 0)
         if locking or time.monotonic() - self._read > SECONDS_BETWEEN_POSITIONS:
             self._look(statement, text, locking=locking, alone=alone)
+        else:
+            self._unread = statement
         return result
+
+    def _may_ask_between(self) -> bool:
+        """Return whether a question between two statements changes nothing.
+
+        The first query of a transaction fixes what SET TRANSACTION may still change; in one that
+        failed none is answered.
+        """
+        status = self._connection.connection.info.transaction_status
+        return bool(status == (IN_TRANSACTION if self._connection.in_atomic_block else IDLE))
 
     def _statement(self, place: OperationRef, sql: str) -> _Executions:
         found = self._statements.get((place, sql))
@@ -131,7 +147,7 @@ class Recording:
             self._doubt(f"what it did could not be determined: {first_line(error)}")
             return
         statement.wal_bytes += max(position - self._position, 0)
-        self._position, self._read = position, time.monotonic()
+        self._position, self._read, self._unread = position, time.monotonic(), None
 
 
 def _without_name(text: str) -> str:
