@@ -65,7 +65,10 @@ CALLS = {
     "restore_db": ["FILE", f"--into={BESIDE}", "--no-input"],
 }
 # With a site that runs; the settings of a new project have what a scan warns of.
-OF_A_SITE = {"uat_load": (["--users=1", "--seconds=2"], {0}), "uat_scan": (["--code=shop"], {0, 1})}
+OF_A_SITE = {
+    "uat_load": (["--users=1", "--seconds=10"], {0}),
+    "uat_scan": (["--code=shop"], {0, 1}),
+}
 VERSIONS = ("5.2", "6.1")
 
 
