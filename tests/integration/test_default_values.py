@@ -49,7 +49,9 @@ def added(field: str) -> str:
     return f'migrations.AddField("cage", "new", {call}),'
 
 
-@pytest.mark.parametrize("rows", [False, True], ids=["empty", "rows"])
+@pytest.mark.parametrize(
+    "rows", [False, pytest.param(True, marks=pytest.mark.long)], ids=["empty", "rows"]
+)
 @pytest.mark.parametrize(
     "field",
     [
