@@ -40,6 +40,16 @@ DEFAULTS = [
     "BinaryField(default=b'x')",
     "GenericIPAddressField(default='10.0.0.1')",
     "DurationField(db_default='eternal')",
+    "IntegerField(db_default=Now())",
+    "DateField(db_default=Now())",
+    "CharField(max_length=3, db_default=Lower(models.Value('OTTER')))",
+    "CharField(max_length=5, db_default=Lower(models.Value('OTTER')))",
+    "IntegerField(db_default=models.Value(1) / models.Value(0))",
+    "CharField(max_length=10, db_default=RandomUUID())",
+    "CharField(max_length=40, null=True, db_default=RandomUUID())",
+    "UUIDField(db_default=RandomUUID())",
+    "BooleanField(db_default=models.Value(1) + models.Value(1))",
+    "TextField(db_default=Func(function='nothing_of_that_name'))",
 ]
 
 
@@ -74,7 +84,33 @@ def test_the_default_of_a_new_column_becomes_its_type(
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
     failure = migrate(empty_database, "zoo")
 
-    assert answer.code == (1 if failure else 0), (answer.stdout, failure)
+    # What is computed for each row, and may be too long, nobody tells without a row.
+    told = {3} if rows and "RandomUUID" in field and "Char" in field else {1 if failure else 0}
+    assert answer.code in told, (answer.stdout, failure)
+
+
+MADE = """migrations.CreateModel("Pen", [
+    ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField(db_default=-1)),
+    ("new", models.%s),
+], options={"constraints": [
+    models.CheckConstraint(condition=models.Q(size__gt=0), name="pen_size"),
+    models.UniqueConstraint(fields=["size"], name="pen_one"),
+]}),"""
+
+
+@pytest.mark.parametrize("field", [each for each in DEFAULTS if "db_default" in each])
+def test_the_default_of_a_new_table_is_kept_and_not_computed(
+    field: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """Beside such a default Django makes the constraints by statements of their own."""
+    write_migrations(CAGE, MADE % field)
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    failure = migrate(empty_database, "zoo")
+
+    told = {3} if "nothing_of" in field else {1 if failure else 0}
+    assert answer.code in told, (answer.stdout, failure)
 
 
 @pytest.mark.parametrize("parts", [(), (PART,)], ids=["no partition", "a partition"])

@@ -163,7 +163,7 @@ def alter_null(
         require_fillable(walk, table, column)
     if filled and default is not None:
         # The planner computes it, whatever the rows.
-        require_value_fits(walk, table, column, table.types[column], ("%s", [default]))
+        require_value_fits(walk, table, column, table.types[column], default)
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")

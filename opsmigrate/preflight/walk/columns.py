@@ -80,8 +80,8 @@ def add_column(
     walk.require_owned_children(table, column_of(field), f"adding {column_of(field)}")
     _has_number(walk, table, field)
     _rows_accept(walk, table, field, default)
-    _is_in_no_row_elsewhere(walk, table, field, default)
     default_fits(walk, table, field, default)
+    _is_in_no_row_elsewhere(walk, table, field, default)
     if field.generated:
         expression, purpose = generated_sql(walk.connection, field), _purpose(field)
         # A virtual column is computed when it is read: ADD COLUMN looks at no row.
