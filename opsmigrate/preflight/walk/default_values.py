@@ -80,7 +80,8 @@ def _expression_fits(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], text: str, *, computed: bool
 ) -> None:
     column, type_ = column_of(field), _type(walk, field)
-    if computed and not require_fit(walk, table, text, f"the default of column {column}"):
+    purpose = f"the default of column {column}"
+    if not require_fit(walk, table, text, purpose, by_row=not computed, computed=computed):
         return
     kinds = types_of(walk, table, text)
     if kinds and castable(walk.connection, kinds[0], type_, explicit=False) is False:
