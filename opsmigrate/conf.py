@@ -1,12 +1,14 @@
 """OPSMIGRATE, read into one frozen Settings; an unknown key is an error."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -26,7 +28,10 @@ from opsmigrate.setting_values import (
     text,
 )
 from opsmigrate.shown import shown
-from opsmigrate.waivers import CheckWaiver, DriftWaiver, check_waiver, drift_waiver
+
+if TYPE_CHECKING:
+    # Whoever has one has loaded it; most projects have none.
+    from opsmigrate.waivers import CheckWaiver, DriftWaiver
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -366,6 +371,8 @@ def _key_url(entry: object) -> KeyUrl:
 
 
 def _check_waiver(entry: object) -> CheckWaiver:
+    from opsmigrate.waivers import check_waiver
+
     try:
         return check_waiver(entry)
     except ValueError as error:
@@ -386,6 +393,10 @@ def _drift_waivers(raw: Mapping[str, Any]) -> tuple[DriftWaiver, ...]:
     entries = raw.get(key, [])
     if not isinstance(entries, list | tuple):
         raise setting_error(key, "is not a list", example)
+    if not entries:
+        return ()
+    from opsmigrate.waivers import drift_waiver
+
     try:
         return tuple(map(drift_waiver, entries))
     except ValueError as error:
