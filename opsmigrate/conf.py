@@ -100,7 +100,7 @@ class Settings:
     """OPSMIGRATE with its defaults; times in the unit that the name says, sizes in bytes."""
 
     environment: str
-    release: str | None
+    named_release: str | None
     backup_dir: Path
     backup_keep: int | None
     backup_max_age_hours: float
@@ -119,6 +119,12 @@ class Settings:
     fleet: str | None
     fleet_storage: str | None
     uat: UatSettings
+
+    @property
+    def release(self) -> str | None:
+        """Return the release that is named, else the commit of the working directory."""
+        # A process of its own, which most commands have no use for.
+        return self.named_release or _git_commit(Path.cwd())
 
 
 KEYS = (
@@ -166,7 +172,7 @@ def load_settings() -> Settings:
     pg_bin = text(raw, "PG_BIN")
     return Settings(
         environment=_environment(raw),
-        release=_release(raw),
+        named_release=_named_release(raw),
         backup_dir=Path(text(raw, "BACKUP_DIR") or "backups"),
         backup_keep=_keep(raw),
         backup_max_age_hours=positive(raw, "BACKUP_MAX_AGE_HOURS", 24),
@@ -224,10 +230,10 @@ def _environment(raw: Mapping[str, Any]) -> str:
     return one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
 
 
-def _release(raw: Mapping[str, Any]) -> str | None:
-    told = text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+def _named_release(raw: Mapping[str, Any]) -> str | None:
+    told = text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE")
     # A variable may hold what is no text, and it goes into every manifest.
-    return told and shown(told)
+    return (told and shown(told)) or None
 
 
 def _git_commit(folder: Path) -> str | None:
