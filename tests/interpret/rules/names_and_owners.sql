@@ -454,3 +454,4 @@ CREATE TYPE other.e AS ENUM ('a'); CREATE DOMAIN dd AS other.e; ALTER SCHEMA oth
 COMMENT ON COLUMN pg_class.oid IS 'x' -- unknown
 COMMENT ON FUNCTION pg_catalog.abs(int) IS 'x' -- unknown
 ALTER SCHEMA nope OWNER TO CURRENT_USER
+ALTER TABLE ident OWNER TO CURRENT_USER
