@@ -329,3 +329,8 @@ CREATE OR REPLACE VIEW titles AS SELECT id, id FROM book
 CREATE VIEW titles AS SELECT id, id FROM book
 CREATE OR REPLACE VIEW mood AS SELECT id, id FROM book
 CREATE MATERIALIZED VIEW titles AS SELECT id, id FROM book
+ALTER TABLE parted_to ADD CONSTRAINT x NOT NULL absent NO INHERIT
+ALTER TABLE to_parent ALTER COLUMN parent_id TYPE double precision, ADD COLUMN n3 text COLLATE absent
+ALTER TABLE to_parent ALTER COLUMN parent_id TYPE json USING NULL, ADD COLUMN n3 absent
+CREATE INDEX x ON to_parent (parent_id); ALTER TABLE to_parent ALTER COLUMN parent_id TYPE json USING NULL, ADD COLUMN parent_id int
+ALTER TABLE keys ALTER COLUMN c TYPE json USING NULL, ADD COLUMN a int

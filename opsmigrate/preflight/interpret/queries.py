@@ -106,7 +106,8 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
         raise UnknownError("rows that cannot be locked", relation.name)
     step.effects.lock(relation.name, ROW_SHARE)
     if relation.kind == "v":
-        if _is_grouped(step.schema, relation):
+        [statement] = parse(relation.query or "SELECT")
+        if _is_grouped(step.schema, statement.node):
             step.refuse("0A000", "rows-not-told", relation=relation.name)
         for name in {use.relation for use in relation.uses}:
             rights = list(step.effects.rights)
@@ -123,15 +124,9 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
             lock(child, ROW_SHARE)
 
 
-def _is_grouped(schema: Schema, view: Relation) -> bool:
-    """Return whether the rows of a view are none of its tables' (CheckSelectLocking)."""
-    [statement] = parse(view.query or "SELECT")
-    node = statement.node
-    if (
-        node.group_clause
-        or node.distinct_clause
-        or any(map(node.HasField, ("having_clause", "larg")))
-    ):
+def _is_grouped(schema: Schema, node: Any) -> bool:
+    """Return whether the rows of a view's query are none of its tables' (CheckSelectLocking)."""
+    if node.group_clause or node.distinct_clause or node.HasField("having_clause"):
         return True
     return any(
         callee.kind in "aw" or callee.set_returning

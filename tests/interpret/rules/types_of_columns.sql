@@ -105,3 +105,36 @@ CREATE TABLE n (a int); CREATE TABLE m2 (a n[]); ALTER TABLE n ALTER COLUMN a TY
 CREATE TABLE m2 (a ft); ALTER TABLE ft ALTER COLUMN n TYPE bigint
 CREATE TABLE m2 (a pt1); ALTER TABLE pt ALTER COLUMN k TYPE bigint
 CREATE TABLE m2 (a pt); ALTER TABLE pt ALTER COLUMN k TYPE bigint
+ALTER TABLE t ADD CHECK (array_append('{}', 1) IS NOT NULL)
+ALTER TABLE t ADD CHECK (array_append('{x}', 1) IS NOT NULL)
+ALTER TABLE t ADD CHECK (array_append('{x}', s) IS NOT NULL)
+ALTER TABLE t ADD CHECK (array_append(NULL, NULL) IS NOT NULL) -- unknown
+ALTER TABLE t ADD CHECK (array_length(NULL, 1) IS NOT NULL) -- unknown
+ALTER TABLE t ADD CHECK (rank() > 1)
+ALTER TABLE t ADD CHECK (lag(n) > 1)
+ALTER TABLE t ADD CHECK (enum_first(NULL) IS NOT NULL) -- unknown
+ALTER TABLE ks ALTER COLUMN a TYPE json USING NULL
+ALTER TABLE ks ALTER COLUMN b TYPE text
+ALTER TABLE ks ALTER COLUMN b TYPE text, ALTER COLUMN a TYPE text USING NULL
+CREATE INDEX n ON ks (b) WHERE c = 'x'; ALTER TABLE ks ALTER COLUMN c TYPE int USING 1 -- unknown
+CREATE INDEX n ON ks (b) WHERE c = 'x'; ALTER TABLE ks ALTER COLUMN c TYPE varchar(20)
+CREATE INDEX n ON ks (b) WHERE c = 'x'; ALTER TABLE ks ALTER COLUMN v TYPE bigint
+ALTER TABLE ks ADD CONSTRAINT n CHECK (c = '7') NOT VALID; ALTER TABLE ks ALTER COLUMN c TYPE int USING 1 -- unknown
+ALTER TABLE ks ADD CONSTRAINT n CHECK (c = '7'::text) NOT VALID; ALTER TABLE ks ALTER COLUMN c TYPE int USING 1
+ALTER TABLE ks ADD CONSTRAINT n CHECK (c > '') NOT VALID; ALTER TABLE ks ALTER COLUMN c TYPE varchar(20)
+ALTER TABLE holder ADD CHECK (num_nulls(whole, parts) > 0)
+CREATE RULE n AS ON INSERT TO ruled DO ALSO UPDATE ruled SET n = NEW.n; ALTER TABLE ruled ALTER COLUMN n TYPE bigint -- unknown
+ALTER TABLE t ADD CHECK (n IN (1, s))
+ALTER TABLE t ADD CHECK (ARRAY[n] || '{1}' = '{1}') -- unknown
+ALTER TABLE t ADD CHECK ('1' + '2' > 1)
+ALTER TABLE t ADD CHECK (array_append(ARRAY[n], s) IS NOT NULL) -- unknown
+ALTER TABLE t ADD CHECK (coalesce(n, 'x') > 1)
+ALTER TABLE t ADD CHECK (row_number() OVER () > 1) -- unknown
+ALTER TABLE t ADD CHECK (other.abs(n) > 1)
+ALTER TABLE t ADD CHECK (int4(s) > 1) -- unknown
+ALTER TABLE t ADD CHECK (concat(n, s, d) > 'x'), ADD CHECK (concat_ws(',', n, s) > 'x'), ADD CHECK (concat() > 'x')
+ALTER TABLE t ADD CHECK (json_build_object('a', n) IS NOT NULL), ADD CHECK (num_nonnulls(n, s) = 1), ADD CHECK (num_nonnulls() = 1)
+ALTER TABLE t ADD COLUMN b boolean DEFAULT 'on', ADD COLUMN c boolean DEFAULT 'of', ADD COLUMN e boolean DEFAULT 'off'
+ALTER TABLE t ADD COLUMN b boolean DEFAULT 'o'
+ALTER TABLE t ADD COLUMN b uuid DEFAULT 'nope'
+ALTER TABLE t ADD COLUMN b int[] DEFAULT '{1' -- unknown

@@ -32,6 +32,8 @@ NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
 # Of views; a partitioned table has none.
 OF_SEQUENCES = ("usage", "select", "update")
+# What ALL … IN SCHEMA is, by relkind.
+ALL_OF = {"OBJECT_TABLE": "rpvmf", "OBJECT_SEQUENCE": "S"}
 OF_VIEWS = ("security_", "check_option")
 SAYS_PARTITIONED = 160_000
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
@@ -99,8 +101,8 @@ def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
     kind, target = label(node, "objtype"), label(node, "targtype")
     tables = []
-    if target == "ACL_TARGET_ALL_IN_SCHEMA" and kind == "OBJECT_TABLE":
-        tables = _all_in_schemas(step, node)
+    if target == "ACL_TARGET_ALL_IN_SCHEMA" and kind in ALL_OF:
+        tables = _all_in_schemas(step, node, ALL_OF[kind])
     elif target != "ACL_TARGET_OBJECT":
         return
     elif kind in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
@@ -121,13 +123,13 @@ def grant(step: Step, node: Any) -> None:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
 
 
-def _all_in_schemas(step: Step, node: Any) -> list[Relation]:
+def _all_in_schemas(step: Step, node: Any, kinds: str) -> list[Relation]:
     schemas = [as_stored(each.string.sval) for each in node.objects]
     for name in schemas:
         if name not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=name)
     every = step.schema.relations.values()
-    return [each for each in every if each.name.schema in schemas and each.kind in "rpvmf"]
+    return [each for each in every if each.name.schema in schemas and each.kind in kinds]
 
 
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:

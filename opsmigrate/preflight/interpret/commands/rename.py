@@ -184,7 +184,6 @@ def _constraint(step: Step, node: Any, new: str) -> None:
     if table.kind not in WITH_COLUMNS:
         step.refuse("42809", "wrong-kind", relation=table.name)
     old = as_stored(node.subname)
-    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
     own = table.constraints.get(old)
     if own is None:

@@ -34,6 +34,14 @@ from opsmigrate.sql.ranges import LOCKED, ranges_of
 MATERIALIZED = "OBJECT_MATVIEW"
 CHECK_OPTIONS = {"LOCAL_CHECK_OPTION": "local", "CASCADED_CHECK_OPTION": "cascaded"}
 
+BOOLEANS = ("true", "false", "on", "off")
+OPTIONS = {
+    "security_barrier": BOOLEANS,
+    "security_invoker": BOOLEANS,
+    "check_option": ("local", "cascaded"),
+}
+INVOKES = 150_000
+
 
 def create_view(step: Step, node: Any) -> None:
     """CREATE [OR REPLACE] VIEW."""
@@ -49,7 +57,7 @@ def create_view(step: Step, node: Any) -> None:
         # Before a name is looked for twice, which only new columns can be.
         _require_replaceable(step, name, listed)
     columns = _by_name(step, listed)
-    options = {_option(each.def_elem) for each in node.options}
+    options = {_option(step, each.def_elem, name) for each in node.options}
     check = CHECK_OPTIONS.get(label(node, "with_check_option"))
     made = Relation(
         name=name,
@@ -114,10 +122,12 @@ def _by_name(step: Step, columns: list[Column]) -> dict[str, Column]:
     return found
 
 
-def _option(option: Any) -> str:
+def _option(step: Step, option: Any, view: Name) -> str:
     value = option.arg.string.sval if option.HasField("arg") else "true"
-    if option.HasField("arg") and option.arg.WhichOneof("node") != "string":
-        raise UnknownError(f"the option {option.defname}")
+    if value not in OPTIONS.get(option.defname, ()):
+        raise UnknownError(f"the option {option.defname}", view)
+    if option.defname == "security_invoker" and step.schema.version < INVOKES:
+        step.refuse("22023", "unknown-option", name=option.defname)
     return f"{option.defname}={value}"
 
 
