@@ -161,7 +161,7 @@ CASES = (
     Case(
         "replacing another's function",
         "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        OPEN,
+        "only the owner may alter ROUTINE public.one",
         ("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",),
         "ALTER FUNCTION one() OWNER TO {role}",
     ),

@@ -7,7 +7,6 @@ from textwrap import shorten
 
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
-from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
@@ -16,6 +15,7 @@ from opsmigrate.preflight.walk.inserted_rows import INSERT, require_insertable
 from opsmigrate.preflight.walk.interpretation import (
     AFTER_REFUSAL,
     Interpreted,
+    Understood,
     interpreted,
 )
 from opsmigrate.preflight.walk.probes import (
@@ -206,11 +206,7 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
     ledger = walk.ledger
-    walk.interpretation.understood.append(
-        PlannedStatement(
-            migration=ledger.migration, operation=ledger.operation, sql=step.statement.text
-        )
-    )
+    walk.interpretation.understood.append(Understood(ledger.migration, ledger.operation, step))
     walk.interpretation.go_on(step.after)
     changed = any(
         getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED

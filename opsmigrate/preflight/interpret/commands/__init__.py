@@ -1,4 +1,4 @@
-"""One file per kind of command: what it refuses, locks, rewrites, asks, loses and changes."""
+"""One file per kind of command: what it refuses, locks, rewrites, asks, needs, loses, changes."""
 
 from collections.abc import Mapping
 
@@ -8,12 +8,16 @@ from opsmigrate.preflight.interpret.commands import (
     comment,
     create_index,
     create_table,
+    cursors,
+    databases,
+    definitions,
     dml,
     drop,
     explain,
     extensions,
     functions,
     owners,
+    publications,
     reindex,
     rename,
     schemas,
@@ -52,4 +56,12 @@ COMMANDS: Mapping[str, Command] = {
     **truncate.COMMANDS,
     **types.COMMANDS,
     **views.COMMANDS,
+}
+# What the schema knows nothing of: the rights that it takes, and no more, are told.
+RIGHTS: Mapping[str, Command] = {
+    **cursors.RIGHTS,
+    **databases.RIGHTS,
+    **definitions.RIGHTS,
+    **extensions.RIGHTS,
+    **publications.RIGHTS,
 }
