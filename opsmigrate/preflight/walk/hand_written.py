@@ -52,6 +52,8 @@ OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
+# "can't execute an empty query" (PGRES_EMPTY_QUERY); psycopg 3 sends it, and goes on.
+REFUSES_NOTHING = "psycopg2"
 PARAMETER = "PARAM"
 MAY_USE = "SELECT has_language_privilege(oid, 'USAGE') FROM pg_language WHERE lanname = %s"
 HARMLESS_SETTINGS = frozenset({"lock_timeout", "maintenance_work_mem", "work_mem"})
@@ -74,6 +76,12 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
         return False
+    if not steps and walk.connection.Database.__name__ == REFUSES_NOTHING:
+        walk.ledger.find(
+            "malformed-statement",
+            f"the migration executes SQL without a statement in it: {REFUSES_NOTHING} refuses that",
+            hint="remove it; a comment behind the last semicolon of a RunSQL is such a statement",
+        )
     if any(each.statement.kind == NEW_VALUE for each in steps[:-1]) or not all(
         _suits_transaction(each.statement, atomic=atomic)
         and _is_understood(walk, steps[:number], each)
