@@ -16,6 +16,7 @@ from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.ranges import LOCKED, TARGET, Range, ranges_of
 from opsmigrate.sql.renamed import OF_SEQUENCES
+from opsmigrate.sql.types import SYSTEM
 
 # What later statements make, or how they are read, depends on these.
 MATTERS = frozenset(
@@ -248,6 +249,22 @@ def _by_text(step: Step, text: str) -> Name | None:
     if len(parts) > 2 or not parts[-1]:
         return None
     return step.schema.visible(parts[0] if len(parts) == 2 else None, parts[-1])
+
+
+def is_setting(node: Any) -> bool:
+    """Return whether a SELECT does nothing but call set_config() with constants."""
+    if {field.name for field, _ in node.ListFields()} - {"target_list", "limit_option", "op"}:
+        return False
+    calls = [each.res_target.val.func_call for each in node.target_list]
+    return bool(calls) and all(map(_sets_constant, calls))
+
+
+def _sets_constant(call: Any) -> bool:
+    parts = [as_stored(each.string.sval) for each in call.funcname]
+    if parts not in (["set_config"], [SYSTEM, "set_config"]) or len(call.args) != 3:
+        return False
+    values = [each.a_const.WhichOneof("val") for each in call.args]
+    return values == ["sval", "sval", "boolval"]
 
 
 def _set(step: Step, call: Any) -> None:

@@ -21,7 +21,13 @@ from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.queries import ask_values, is_systems, queried, read
+from opsmigrate.preflight.interpret.queries import (
+    ask_values,
+    is_setting,
+    is_systems,
+    queried,
+    read,
+)
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
@@ -42,6 +48,9 @@ def select(step: Step, node: Any) -> None:
         select_into(step, node)
         return
     found = read(step, node)
+    if is_setting(node):
+        step.effects.unread = False
+        return
     _write_within(step, node)
     ask_values(step, NOWHERE, node)
     for _, table in found:
