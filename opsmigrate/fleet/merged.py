@@ -14,9 +14,10 @@ from opsmigrate.fleet.run_folder import Outcome
 from opsmigrate.fleet.targets import Target
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.playbook.run import findings_of
+from opsmigrate.postgres.tenant import in_target
 from opsmigrate.report import WIDTH, Finding, Result, Severity, Undecided, Verdict
 from opsmigrate.shown import shown
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed_text, command
 
 # From the worst on: what must not be deployed, then what nobody knows, then what goes on.
 ORDER = (
@@ -65,7 +66,7 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
     if verdict is Verdict.PASSED and fleet.not_done:
         verdict = Verdict.PARTIAL
     rows = rows_of(fleet)
-    findings = [*_stopped(fleet, again), *_found(fleet, done)]
+    findings = [*_stopped(fleet, again), *_found(fleet, done, str(facts["command"]))]
     return Result(
         verdict=verdict,
         summary=_summary(fleet, done),
@@ -168,15 +169,18 @@ def _stopped(fleet: Fleet, again: str) -> Iterator[Finding]:
         )
 
 
-def _found(fleet: Fleet, done: Sequence[Outcome]) -> list[Finding]:
-    """Return what the reports of the targets say, what several say once, the errors first."""
+def _found(fleet: Fleet, done: Sequence[Outcome], typed: str) -> list[Finding]:
+    """Return what the reports of the targets say, what several say once, the errors first.
+
+    `typed` is what was run on each of them.
+    """
     targets = {each.label: each for each in fleet.targets}
     groups: dict[tuple[Any, ...], list[tuple[str, Finding]]] = {}
     for outcome in done:
         report = fleet.report_of(outcome)
         found = findings_of(CommandEnd(outcome.exit_code, report))
         if not report and outcome.exit_code:
-            found = [_without_report(outcome)]
+            found = [_without_report(outcome, targets[outcome.label], typed)]
         for each in found:
             target = targets[outcome.label]
             key = (
@@ -191,13 +195,15 @@ def _found(fleet: Fleet, done: Sequence[Outcome]) -> list[Finding]:
     return [_of_all(each) for each in groups.values()]
 
 
-def _without_report(outcome: Outcome) -> Finding:
+def _without_report(outcome: Outcome, target: Target, typed: str) -> Finding:
+    typed = aimed_text(f"python manage.py {typed}", target.alias)
     return Finding(
         id="target-without-report",
         severity=Severity.ERROR,
         message=outcome.summary,
-        hint="see whether the machine had too little memory, or somebody ended the process; then "
-        "go on with this run",
+        hint="see whether the machine had too little memory, or somebody ended the process, and "
+        "what the command says alone; then go on with this run",
+        steps=(command(in_target(target.alias, target.schema) + typed),),
     )
 
 

@@ -67,5 +67,15 @@ def test_each_tenant_is_migrated_in_its_own_schema(
     # Their engine sets the search_path for each cursor: not for ours, where names are pg_catalog's.
     assert "planted" not in answer.stdout
 
+    [missing] = [
+        each for each in answer.report["findings"] if each["id"] == "tenant-schema-missing"
+    ]
+    assert [each["text"] for each in missing["steps"]] == [
+        "python manage.py create_missing_schemas"
+    ]
+    assert fleet.run("create_missing_schemas").code == 0
+    made = fleet.run("fleet", "preflight_migrate", "--only", "void", "--format", "json")
+    assert made.code == 0, made.stdout
+
     again = fleet.run("fleet", "preflight_migrate", "--only", "[ag]?m*", "--format", "json")
     assert (again.code, again.report["facts"]["counts"]) == (0, {"passed": 2}), again.stdout

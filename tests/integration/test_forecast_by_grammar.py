@@ -151,7 +151,7 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
     assert migrate(empty_database, "zoo") is None
     write_migrations(CAGE, ADDED)
     monkeypatch.setitem(sys.modules, "postgast", None)
-    grammar._postgast.cache_clear()
+    grammar._library.cache_clear()
     # What other tests have parsed is remembered.
     placeholders._kept.cache_clear()
     try:
@@ -159,7 +159,7 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
         report = ops("preflight_migrate", "zoo", database=empty_database).report
     finally:
         monkeypatch.undo()
-        grammar._postgast.cache_clear()
+        grammar._library.cache_clear()
 
     assert text.code == 0
     [line] = [line for line in text.stdout.splitlines() if line.startswith("Forecast")]

@@ -167,6 +167,7 @@ def test_each_kind_of_statement_has_its_rights_told_in_one_place_or_a_reason() -
     told = [*COMMANDS, *RIGHTS, *UNTOLD, *NO_STATEMENTS]
 
     assert sorted(told) == sorted(grammar)
+    assert all(callable(RIGHTS[kind]) for kind in RIGHTS)
 
 
 def test_what_is_told_alone_is_what_postgresql_asks_for(empty_database: str) -> None:

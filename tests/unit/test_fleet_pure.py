@@ -147,6 +147,7 @@ def test_what_is_to_be_typed_goes_into_the_schema() -> None:
         ),
         ("--merge a b --format json", "--merge a b --format json", ""),
         ("backup_db --only=x --keep 3", "backup_db --only=x", "--keep 3"),
+        ("--fail-on warning check_drift", "--fail-on warning check_drift", "--fail-on warning"),
     ],
 )
 def test_options_of_the_fleet_and_of_the_command_are_told_apart(
@@ -286,6 +287,8 @@ def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Pat
             targets=mine,
             fleet=tuple(each.label for each in TARGETS),
             part=(number, 2),
+            chosen=("--exclude", "x*"),
+            options=("--engine", "celery"),
         )
         files = RunFolder(folder)
         files.make()
@@ -293,14 +296,32 @@ def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Pat
         for each in mine:
             files.write_outcome(outcome(each.label))
         folders.append(folder)
-    assert merged_parts(folders).summary == "5 of 5 targets passed"
-    assert merged_parts([tmp_path]).verdict is Verdict.PASSED
-    half = merged_parts(folders[:1])
+    assert merged_parts(folders, tmp_path).summary == "5 of 5 targets passed"
+    assert merged_parts([tmp_path], tmp_path).verdict is Verdict.PASSED
+    half = merged_parts(folders[:1], tmp_path)
     assert (half.verdict, half.facts["not_done"]) == (Verdict.PARTIAL, ["b", "d"])
+    [left] = half.findings
+    assert (left.id, left.message) == ("fleet-part-left", "left of the run r: part 2/2: missing")
+    # Each as it is typed; the folder that the part will have is merged too.
+    assert [each.text for each in left.steps] == [
+        "OPSMIGRATE_RUN_ID='r' python manage.py fleet check_drift --exclude 'x*' --engine celery "
+        "--part 2/2"
+    ]
+    assert (
+        half.again == f"python manage.py fleet --merge {folders[0]} {tmp_path}/fleet/r.part-2-of-2"
+    )
     # The worse of two is believed, whichever folder comes first.
     RunFolder(folders[1]).write_outcome(outcome("a", Verdict.FAILED))
-    assert merged_parts(folders).verdict is Verdict.FAILED
-    assert merged_parts(folders[::-1]).verdict is Verdict.FAILED
+    assert merged_parts(folders, tmp_path).verdict is Verdict.FAILED
+    assert merged_parts(folders[::-1], tmp_path).verdict is Verdict.FAILED
+    RunFolder(folders[1]).forget("b")
+    [left] = merged_parts(folders, tmp_path).findings[-1:]
+    assert left.message == (
+        "left of the run r: part 1/2: 1 target that did not pass; part 2/2: 1 target not done"
+    )
+    assert [each.text for each in left.steps] == [
+        f"python manage.py fleet --resume r --part {part}/2 --engine celery" for part in (1, 2)
+    ]
 
 
 def test_the_job_of_kubernetes_names_a_part_for_each_index() -> None:

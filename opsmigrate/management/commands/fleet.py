@@ -22,7 +22,13 @@ from opsmigrate.formats.rendering import RENDERERS
 from opsmigrate.management.base import ReportCommand
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
-from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
+from opsmigrate.management.fleet_arguments import (
+    add_fleet_arguments,
+    require_command,
+    split,
+    typed_to_choose,
+    typed_to_go_on,
+)
 from opsmigrate.management.fleet_run import FleetRun
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.shown import shown
@@ -73,7 +79,7 @@ class Command(ReportCommand):
         settings = load_settings()
         with self.progress(options) as progress:
             if options["merge"]:
-                return merged_parts([Path(each) for each in options["merge"]])
+                return merged_parts([Path(each) for each in options["merge"]], settings.journal_dir)
             if options["list"]:
                 return _listed(_targets(settings, options))
             about, folder, resumed = self._about(settings, run_id, options)
@@ -90,7 +96,13 @@ class Command(ReportCommand):
         if options["resume"]:
             folder = folder_of(settings.journal_dir, options["resume"], options["part"])
             about = read_about(folder)
-            require_same(about, command_=name, arguments=arguments, release=settings.release)
+            require_same(
+                about,
+                command_=name,
+                arguments=arguments,
+                release=settings.release,
+                options=typed_to_go_on(options),
+            )
             return about, folder, True
         if name is None:
             raise UsageError(
@@ -111,6 +123,8 @@ class Command(ReportCommand):
             targets=mine,
             fleet=tuple(each.label for each in every),
             part=options["part"],
+            chosen=typed_to_choose(options),
+            options=typed_to_go_on(options),
         )
         folder = folder_of(settings.journal_dir, run_id, options["part"])
         files = RunFolder(folder)

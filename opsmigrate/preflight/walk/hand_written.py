@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.walk.adopted import adopt
@@ -53,8 +55,6 @@ OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
-# "can't execute an empty query" (PGRES_EMPTY_QUERY); psycopg 3 sends it, and goes on.
-REFUSES_NOTHING = "psycopg2"
 PARAMETER = "PARAM"
 MAY_USE = "SELECT has_language_privilege(oid, 'USAGE') FROM pg_language WHERE lanname = %s"
 COPIES = "the migration executes COPY without a file, which raises ProgrammingError in the driver"
@@ -82,10 +82,11 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
         walk.ledger.find("malformed-statement", COPIES, hint=COPIES_BY_METHOD)
         walk.interpretation.give_up(AFTER_REFUSAL)
         return True
-    if not steps and walk.connection.Database.__name__ == REFUSES_NOTHING:
+    # "can't execute an empty query" (PGRES_EMPTY_QUERY): psycopg 3 goes on.
+    if not steps and not is_psycopg3:
         walk.ledger.find(
             "malformed-statement",
-            f"the migration executes SQL without a statement in it: {REFUSES_NOTHING} refuses that",
+            "the migration executes SQL without a statement in it: psycopg2 refuses that",
             hint="remove it; a comment behind the last semicolon of a RunSQL is such a statement",
         )
     if any(each.statement.kind == NEW_VALUE for each in steps[:-1]) or not all(
