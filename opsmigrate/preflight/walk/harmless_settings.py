@@ -6,12 +6,16 @@ from typing import Any, NamedTuple
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.sql.statement import Statement
 
-OF_TIME = ("", "us", "ms", "s", "min", "h", "d")
-# In kB, a small number is below what the server takes.
-OF_MEMORY = ("MB", "GB")
-DIGITS_OF_KILOBYTES = range(5, 10)
-UNITS = {"lock_timeout": OF_TIME, "maintenance_work_mem": OF_MEMORY, "work_mem": OF_MEMORY}
-MOST_DIGITS = 5
+# Unit -> how many of the setting's own, and what the server takes of these (pg_settings.min_val,
+# max_val; of maintenance_work_mem, before PostgreSQL 17).
+OF_TIME = {"": 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+OF_MEMORY = {"": 1, "kB": 1, "MB": 1024, "GB": 1024**2}
+MOST = 2**31 - 1
+UNITS = {
+    "lock_timeout": (OF_TIME, 0),
+    "maintenance_work_mem": (OF_MEMORY, 1024),
+    "work_mem": (OF_MEMORY, 64),
+}
 
 
 class Setting(NamedTuple):
@@ -58,12 +62,12 @@ def _constant(node: Any) -> str | None:
 
 def is_harmless(setting: Setting) -> bool:
     """Return whether nothing else depends on it, and the server takes the value."""
-    units = UNITS.get(setting.name)
-    if units is None or setting.value is None:
-        return units is not None
-    number = setting.value.rstrip("".join({letter for unit in units for letter in unit}))
+    known = UNITS.get(setting.name)
+    if known is None or setting.value is None:
+        return known is not None
+    units, least = known
+    number = setting.value.rstrip("".join(units))
     unit = setting.value[len(number) :]
-    whole = number.strip()
-    if units is OF_MEMORY and not unit:
-        return whole.isdecimal() and len(whole) in DIGITS_OF_KILOBYTES
-    return whole.isdecimal() and len(whole) <= MOST_DIGITS and unit in units
+    if not number.strip().isdecimal() or unit not in units:
+        return False
+    return least <= int(number) * units[unit] <= MOST
