@@ -24,6 +24,10 @@ STATEMENTS = frozenset({
 })  # fmt: skip
 # They write and read rows: of what they name, only the privileges on rows count.
 OF_ROWS = frozenset({"select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"})
+# What kinds of statements begin with that may put something, or another name, into a schema.
+MAKING = ("alter_", "composite_", "create_", "define_", "index_", "rename_", "view_")
+# What these make is in no schema, but its relation's.
+OF_RELATIONS = frozenset({"alter_policy_stmt", "create_policy_stmt", "create_trig_stmt"})
 STAND_IN = f'"{UNKNOWN}"'
 
 
@@ -40,13 +44,13 @@ class Within(Enum):
 class Doubt:
     """That a statement may need more: `why` ends a sentence.
 
-    `temporary` says that what it makes is in no schema of a user's.
+    `makes` says that it may make something in a schema.
     """
 
     why: str
     within: Within
     text: str = ""
-    temporary: bool = False
+    makes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +111,14 @@ def _doubts(statement: Statement, effects: Effects) -> Iterator[Doubt]:
         yield _doubt(statement, f"it was not expected to be taken ({effects.refusal.kind})")
     elif unknown is not None and not unknown.rights_told:
         temporary = any(each.privilege == "TEMPORARY" for each in effects.rights)
-        yield replace(_doubt(statement, unknown.why), temporary=temporary)
+        doubt = _doubt(statement, unknown.why)
+        yield replace(doubt, makes=doubt.makes and not temporary)
 
 
 def _doubt(statement: Statement, why: str) -> Doubt:
     within = Within.ROWS if statement.kind in OF_ROWS else Within.NAMED
-    return Doubt(f"what it needs is not told ({why})", within, statement.text)
+    makes = statement.kind.startswith(MAKING) and statement.kind not in OF_RELATIONS
+    return Doubt(f"what it needs is not told ({why})", within, statement.text, makes)
 
 
 def _as_if_known(schema: Schema) -> Schema:

@@ -72,7 +72,7 @@ def _made(lacking: LackingRights, schema: Schema, named: set[Name], doubt: Doubt
     for item in others.objects:
         if not item.built_in and others.stands_in(item.name, doubt.text):
             yield f"{item.label} belongs to another role, and {doubt.why}"
-    if doubt.temporary:
+    if not doubt.makes:
         return
     homes = {each.schema for each in named} | set(schema.search_path[:1])
     homes |= {each for each in schema.schemas if others.stands_in(each, doubt.text)}
