@@ -46,6 +46,9 @@ def rights_differences(
     """Yield what the server says of the rights, else; nothing stays of what is tried."""
     unknown = effects.unknown
     untold = unknown is not None and not unknown.rights_told
+    # Which extensions are for superusers, the schema does not tell.
+    if statement.kind == "create_extension_stmt":
+        return
     # What code needs that runs, nobody tells.
     if stands_alone(statement) or untold or effects.refusal or (unknown and effects.runs_code):
         return
@@ -178,7 +181,11 @@ def _is_named(prefix: str, right: Right) -> str:
 
 def _own_database(right: Right) -> list[str]:
     to = f"(SELECT oid FROM pg_roles WHERE rolname = '{ROLE}')"
-    return [f"UPDATE pg_database SET datdba = {to} WHERE datname = current_database()"]
+    return [f"UPDATE pg_database SET datdba = {to} WHERE {_of_database(right)}"]
+
+
+def _of_database(right: Right) -> str:
+    return _is_named("dat", right) if right.name else "datname = current_database()"
 
 
 def _grant(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
@@ -308,7 +315,7 @@ def _ask_object(right: Right) -> str:
 def _ask_database(right: Right) -> str:
     if right.privilege in OF_OWNERS:
         held = OWNED.format(role=ROLE, owner="datdba")
-        return f"SELECT {held} FROM pg_database WHERE datname = current_database()"
+        return f"SELECT {held} FROM pg_database WHERE {_of_database(right)}"
     return f"SELECT has_database_privilege('{ROLE}', current_database(), '{right.privilege}')"
 
 

@@ -177,6 +177,9 @@ class LackingRights:
 
     def _of_extension(self, schema: Schema, right: Right) -> Lacking:
         if right.privilege == "CREATE EXTENSION":
+            # One that is not trusted is for superusers.
+            if self.catalog.available_extensions.get(right.name[0]) is False:
+                yield MissingPrivilege(SUPERUSER, "", "")
             created = Right(privilege="CREATE", object_kind="database", name=())
             yield from self._of_database(schema, created)
             return

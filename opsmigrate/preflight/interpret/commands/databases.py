@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.step import Command, Step
 
 
 def alter(step: Step, node: Any) -> None:
     """ALTER DATABASE, whatever it is called: in the real run it is not the copy."""
-    step.effects.need("OWNER", "database", ())
+    step.effects.need("OWNER", "database", (as_stored(node.dbname),))
 
 
 RIGHTS: Mapping[str, Command] = dict.fromkeys(

@@ -58,7 +58,7 @@ def need_of_object(step: Step, label: str, node: Any, privilege: str = "OWNER") 
     if kind is None:
         words = label.removeprefix("OBJECT_").replace("_", " ").lower()
         raise UnknownError(f"who may alter a {words}")
-    name = () if kind == "database" else object_named(kind, node)
+    name = object_named(kind, node)
     if kind in UNDROPPED and privilege == "DROP":
         privilege = "OWNER"
     right = Right(privilege=privilege, object_kind=kind, name=name)
