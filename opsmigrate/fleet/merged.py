@@ -123,6 +123,8 @@ def without_schema(text: str, target: Target) -> str:
 
 
 def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
+    if not fleet.targets:
+        return "there is no target in this part"
     counts = Counter(each.verdict for each in done)
     passed = counts.pop(Verdict.PASSED.value, 0)
     parts = [f"{counts[each.value]:,} {each.value}" for each in ORDER if counts[each.value]]

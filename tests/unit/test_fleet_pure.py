@@ -18,7 +18,7 @@ from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
-from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
+from opsmigrate.fleet.unit import Unit, _arguments, _may_go_well, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
@@ -272,6 +272,24 @@ def test_a_process_without_a_report_proves_nothing(
 ) -> None:
     found = outcome_of("a", end)
     assert (found.verdict, found.exit_code) == (verdict, code)
+
+
+@pytest.mark.parametrize(
+    ("report", "again"),
+    [
+        ({}, True),
+        ({"findings": [{"id": "server-unreachable"}]}, True),
+        ({"findings": [{"id": "bad-setting"}]}, False),
+        ({"findings": [{"id": "no-migration-applied"}]}, False),
+        ({"undecided": [{}]}, False),
+        # Somebody held the table: perhaps not for long.
+        ({"undecided": [{}], "findings": [{"id": "blocking-session"}]}, True),
+    ],
+)
+def test_what_may_go_well_is_tried_again(report: dict[str, Any], again: bool) -> None:
+    undecided = {**report, "verdict": "undecided"} if report else {}
+    assert _may_go_well(CommandEnd(3, undecided)) is again
+    assert not _may_go_well(CommandEnd(1, {**report, "verdict": "failed"}))
 
 
 def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Path) -> None:
