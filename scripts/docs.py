@@ -71,7 +71,8 @@ def page() -> str:
         *(f"`{name}`: {_listed(list(part))}.\n" for name, part in parts.items()),
         "The keys of `facts`, at any depth, for each command:\n",
         *(f"- `{name}`: {_listed(sorted(keys_of(facts)))}" for name, facts in commands.items()),
-        "\nThe package has a JSON Schema (draft 2020-12) of each report and of the files below, in "
+        "\nThe package has a JSON Schema (draft 2020-12) of each report, of the files below, of a "
+        "line of `run_playbook`'s journal and of what its webhook is told, in "
         f"`opsmigrate/json_schemas/`: {_listed(sorted(f'{name}.json' for name in schemas()))}.",
         "\n## Files that are read again\n",
         *(

@@ -154,6 +154,7 @@ def schemas() -> dict[str, Schema]:
     from opsmigrate.facts.report import Facts
     from opsmigrate.facts.run_uat import UatFacts, UatReport
     from opsmigrate.manifest import Manifest
+    from opsmigrate.playbook.journal_lines import JournalLine, WebhookBody
     from opsmigrate.uat.baseline.record import Baseline
 
     found = {name: _report(name, kind) for name, kind in facts_of_commands().items()}
@@ -162,6 +163,8 @@ def schemas() -> dict[str, Schema]:
     found["manifest"] = _file(Manifest, 2, {"seal": {"type": "string"}})
     sealed = {"kind": {"const": "uat-baseline"}, "sha256": {"type": "string"}}
     found["baseline"] = _file(Baseline, 1, sealed)
+    found["journal_line"] = _any(JournalLine)
+    found["webhook"] = _any(WebhookBody)
     return {name: _named(name, schema) for name, schema in found.items()}
 
 
@@ -193,6 +196,11 @@ def _file(kind: Any, number: int, more: Schema) -> Schema:
     required = {"schema", *schema["required"], *more} - defaults
     schema |= {"properties": properties, "required": sorted(required)}
     return {**schema, "$defs": known.found}
+
+
+def _any(kind: Any) -> Schema:
+    known = Definitions()
+    return {**known.schema_of(kind), "$defs": known.found}
 
 
 def _named(name: str, schema: Schema) -> Schema:

@@ -35,6 +35,8 @@ def _require_valid(text: str) -> None:
 
 def schema_name(body: dict[str, Any]) -> str:
     """Return which of the schemas is that of a report or a file."""
+    if "event" in body:
+        return "webhook" if "database" in body else "journal_line"
     if "command" not in body:
         return "baseline" if "kind" in body else "manifest"
     if "sha256" in body:

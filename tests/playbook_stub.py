@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.conftest import ROOT, Answer, url_of
 from tests.interrupting import wait_until
+from tests.json_reports import parsed
 
 # It notes what is called, and leaves the report and the exit code that were laid down for this
 # turn of the command. A command that is held waits to be killed, or ends as opsmigrate's do.
@@ -107,7 +108,7 @@ class StubProject:
     def journal(self, alias: str) -> list[dict[str, Any]]:
         """Return the lines of the journal."""
         text = (self.journal_dir / f"playbook_{alias}.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        return [parsed(line) for line in text.splitlines()]
 
 
 def as_manage(project: StubProject) -> list[str]:

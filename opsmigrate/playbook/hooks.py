@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from hashlib import sha256
 from http.client import HTTPException
 from threading import Thread
@@ -16,7 +17,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from opsmigrate.conf import Argv, PlaybookSettings, load_webhook_key
 from opsmigrate.errors import UndecidedError
 from opsmigrate.playbook.command_process import run_hook
-from opsmigrate.report import Finding, Severity
+from opsmigrate.playbook.journal_lines import Event, StepEnd, WebhookBody
+from opsmigrate.report import Finding, Severity, Verdict
 
 SIGNATURE = "X-Opsmigrate-Signature"
 WEBHOOK_SECONDS = 10.0
@@ -62,10 +64,23 @@ class Hooks:
             if (why := self._run(argv, variables)) is not None
         ]
 
-    def tell(self, body: Mapping[str, Any]) -> list[Finding]:
-        """Send the body to the webhook; return what is said where that fails: the run goes on."""
+    def tell(
+        self,
+        event: Event,
+        database: str,
+        *,
+        end: StepEnd | None = None,
+        verdict: Verdict | None = None,
+    ) -> list[Finding]:
+        """Tell the webhook; return what is said where that fails: the run goes on."""
         if self.settings.webhook is None:
             return []
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        body: WebhookBody = {"event": event, "run_id": self.run_id, "database": database, "at": at}
+        if end is not None:
+            body |= {"step": end.step, "exit_code": end.exit_code, "summary": end.summary}
+        if verdict is not None:
+            body["verdict"] = verdict.value
         why = post(self.settings.webhook, load_webhook_key() or b"", body)
         if why is None:
             return []
@@ -73,7 +88,7 @@ class Hooks:
             Finding(
                 id="webhook-failed",
                 severity=Severity.WARNING,
-                message=f"the webhook was not told of {body['event']}: {why}",
+                message=f"the webhook was not told of {event}: {why}",
                 hint='check OPSMIGRATE["PLAYBOOK"]["WEBHOOK"], and who listens there',
             )
         ]

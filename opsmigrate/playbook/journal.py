@@ -13,40 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
+from opsmigrate.json_files import UnreadableError, parse_object, read_text
+from opsmigrate.playbook.journal_lines import (
+    About,
+    JournalLine,
+    RunBegun,
+    RunEnded,
+    StepBegun,
+    StepEnd,
+    StepEnded,
+    line_of,
+)
 from opsmigrate.steps import command
 
-BEGUN = "begun"
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """What a run is about; where any of it is another, the run is not continued.
-
-    `plan` are the migrations that were pending at its beginning, each with its digest; `applied`
-    those that the database had. `timeline` is the server's.
-    """
-
-    database: str
-    system_identifier: str
-    oid: int
-    release: str
-    plan: tuple[tuple[str, str], ...]
-    applied: tuple[str, ...]
-    timeline: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepEnd:
-    """How a step ended; `facts` are those that later steps and the rollback need."""
-
-    step: str
-    exit_code: int
-    seconds: float
-    summary: str
-    skipped: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -94,37 +74,38 @@ class Journal:
         found: list[JournalRun] = []
         for number, line in enumerate(text.split("\n")[:-1], 1):
             try:
-                _tell(found, parse_object(line))
+                _tell(found, line_of(parse_object(line)))
             except (UnreadableError, KeyError, IndexError, TypeError) as error:
                 raise self._unreadable(f"line {number} cannot be read") from error
         return found
 
     def begin(self, run_id: str, about: About, first: str) -> JournalRun:
         """Write that a run begins with the step `first`, and return it."""
-        started = _now()
-        body = {"run_id": run_id, "at": started, "first": first, "about": asdict(about)}
-        self._write({"event": BEGUN, **body})
-        return JournalRun(run_id=run_id, started=started, about=about, first=first)
+        line = RunBegun(run_id=run_id, at=_now(), first=first, about=about)
+        self._write(line)
+        return JournalRun(run_id=run_id, started=line.at, about=about, first=first)
 
     def step_begins(self, run: JournalRun, step: str) -> None:
         """Write that a step begins: from here on it may have done something."""
-        self._write({"event": "step-begun", "run_id": run.run_id, "at": _now(), "step": step})
+        self._write(StepBegun(run_id=run.run_id, at=_now(), step=step))
         run.begun.append(step)
 
     def step_ends(self, run: JournalRun, end: StepEnd) -> None:
         """Write how a step ended."""
-        self._write({"event": "step-ended", "run_id": run.run_id, "at": _now(), "end": asdict(end)})
+        self._write(StepEnded(run_id=run.run_id, at=_now(), end=end))
         run.ends[end.step] = end
 
     def end(self, run: JournalRun, verdict: str, *, passed: bool, rollback: str | None) -> None:
         """Write how this process of the run ended; one that has `passed` is not continued."""
-        body = {"verdict": verdict, "passed": passed, "rollback": rollback}
-        self._write({"event": "ended", "run_id": run.run_id, "at": _now(), **body})
+        line = RunEnded(
+            run_id=run.run_id, at=_now(), verdict=verdict, passed=passed, rollback=rollback
+        )
+        self._write(line)
         run.passed = passed
 
-    def _write(self, body: Mapping[str, Any]) -> None:
+    def _write(self, line: JournalLine) -> None:
         try:
-            self._append(body)
+            self._append(asdict(line))
         except OSError as error:
             raise UndecidedError(
                 f"{self.file}, the journal, cannot be written: "
@@ -208,28 +189,17 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _tell(runs: list[JournalRun], body: Mapping[str, Any]) -> None:
+def _tell(runs: list[JournalRun], line: JournalLine) -> None:
     """Add one line to the runs."""
-    event = body["event"]
-    if event == BEGUN:
-        about = shaped(About, body["about"])
-        runs.append(
-            JournalRun(
-                run_id=str(body["run_id"]),
-                started=str(body["at"]),
-                about=about,
-                first=str(body["first"]),
-            )
-        )
-        return
-    run = runs[-1]
-    if event == "step-begun":
-        run.begun.append(str(body["step"]))
-    elif event == "step-ended":
-        end = shaped(StepEnd, body["end"])
-        run.ends[end.step] = end
-    elif event == "ended":
-        run.passed = body["passed"] is True
+    if isinstance(line, RunBegun):
+        run = JournalRun(run_id=line.run_id, started=line.at, about=line.about, first=line.first)
+        runs.append(run)
+    elif isinstance(line, StepBegun):
+        runs[-1].begun.append(line.step)
+    elif isinstance(line, StepEnded):
+        runs[-1].ends[line.end.step] = line.end
+    else:
+        runs[-1].passed = line.passed
 
 
 def seconds_of(runs: Sequence[JournalRun]) -> dict[str, float]:

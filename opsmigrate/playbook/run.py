@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import Any
 
 from django.db import Error
@@ -18,7 +17,8 @@ from opsmigrate.guard import approved
 from opsmigrate.interrupts import INTERRUPTED
 from opsmigrate.playbook.command_process import CommandEnd, run_command
 from opsmigrate.playbook.hooks import Hooks
-from opsmigrate.playbook.journal import About, Journal, JournalRun, StepEnd
+from opsmigrate.playbook.journal import Journal, JournalRun
+from opsmigrate.playbook.journal_lines import About, Event, StepEnd
 from opsmigrate.playbook.sequence import (
     BACKUP,
     FAILED,
@@ -98,7 +98,7 @@ def _end(playbook: Playbook, verdict: Verdict) -> None:
     except UndecidedError:
         if passed:
             raise
-    _tell(playbook, "ended", verdict=verdict.value)
+    _tell(playbook, "ended", verdict=verdict)
 
 
 def steps_left(run: JournalRun) -> list[str]:
@@ -164,7 +164,7 @@ def _take(playbook: Playbook, step: str) -> StepEnd:
         playbook.journal.step_ends(run, end)
     finally:
         playbook.findings += playbook.hooks.after(step, end.exit_code)
-    _tell(playbook, "step-ended", step=step, exit_code=end.exit_code, summary=end.summary)
+    _tell(playbook, "step-ended", end=end)
     playbook.stopped = done if end.exit_code else None
     return end
 
@@ -387,12 +387,6 @@ def _expected(then: JournalRun, now: About) -> tuple[tuple[str, str], ...]:
     return tuple(each for each in then.about.plan if each[0] not in applied)
 
 
-def _tell(playbook: Playbook, event: str, **more: Any) -> None:
-    body: Mapping[str, Any] = {
-        "event": event,
-        "run_id": playbook.run.run_id,
-        "database": playbook.run.about.database,
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **more,
-    }
-    playbook.findings += playbook.hooks.tell(body)
+def _tell(playbook: Playbook, event: Event, **more: Any) -> None:
+    database = playbook.run.about.database
+    playbook.findings += playbook.hooks.tell(event, database, **more)

@@ -20,7 +20,7 @@ from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.postgresql.psycopg_any import is_psycopg3, sql
 from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.postgres.compose import Composable
@@ -54,34 +54,55 @@ def all_seen_by_project(connection: BaseDatabaseWrapper, *questions: Question) -
     In the transaction that is under way, else in one of their own.
     """
     connection.ensure_connection()
-    if connection.connection.info.transaction_status == IDLE:
-        with transaction(connection) as cursor:
+    raw = connection.connection
+    if raw.info.transaction_status != IDLE:
+        with connection.cursor() as cursor:
             return _all_seen(cursor, questions)
-    with connection.cursor() as cursor:
+    if raw.autocommit and len(questions) == 1:
+        # One message is one transaction: PostgreSQL documentation, Multiple Statements in a Simple
+        # Query.
+        with connection.cursor() as cursor:
+            return _all_seen(cursor, questions, alone=True)
+    with transaction(connection) as cursor:
         return _all_seen(cursor, questions)
 
 
-def _all_seen(cursor: CursorWrapper, questions: Sequence[Question]) -> list[Rows]:
+def _all_seen(
+    cursor: CursorWrapper, questions: Sequence[Question], *, alone: bool = False
+) -> list[Rows]:
+    """Return the rows of each; what is set ends with the transaction if it is for these `alone`."""
     pin = pin_of(cursor.db)
     if pin is None:
         # The project's own session, as far as this is concerned.
         return [_rows(cursor, *question) for question in questions]
-    if pin.lifted:
-        cursor.execute(SET_LOCAL, [PINNED])
+    compose = cursor.db.ops.compose_sql
     names = [f"opsmigrate_{next(_numbers)}" for _ in questions]
+    statements = [compose(SET_LOCAL, [PINNED])] if pin.lifted else []
+    for name, (query, params) in zip(names, questions, strict=True):
+        # A cursor's query is parsed where it is declared, and executed where it is fetched.
+        declare = sql.SQL(f"DECLARE {name} NO SCROLL CURSOR FOR ")
+        words = query if not isinstance(query, str) else sql.SQL(query)
+        statements.append(compose(declare + words, params))
+    statements += [compose(SET_LOCAL, [pin.project]), f"FETCH ALL FROM {names[0]}"]
     lifted, pin.lifted = pin.lifted, 0
     try:
-        for name, (query, params) in zip(names, questions, strict=True):
-            # A cursor's query is parsed where it is declared, and executed where it is fetched.
-            declare = sql.SQL(f"DECLARE {name} NO SCROLL CURSOR FOR ")
-            words = query if not isinstance(query, str) else sql.SQL(query)
-            cursor.execute(declare + words, params)
-        cursor.execute(SET_LOCAL, [pin.project])
-        found = [_rows(cursor, f"FETCH ALL FROM {name}", None) for name in names]
+        found = [_last_rows(cursor, statements)]
+        found += [_rows(cursor, f"FETCH ALL FROM {name}", None) for name in names[1:]]
     finally:
         pin.lifted = lifted
-    cursor.execute(SET_LOCAL, [pin.wanted])
+    if not alone:
+        cursor.execute(SET_LOCAL, [pin.wanted])
     return found
+
+
+def _last_rows(cursor: CursorWrapper, statements: Sequence[str]) -> Rows:
+    """Return the rows of the last one of several statements, which are sent as one message."""
+    # A query may end with a comment.
+    cursor.execute("\n;\n".join(statements))
+    # psycopg2 keeps no other result than the last one.
+    while is_psycopg3 and cursor.nextset():
+        pass
+    return list(cursor.fetchall())
 
 
 def _rows(cursor: CursorWrapper, query: Query, params: Params) -> Rows:

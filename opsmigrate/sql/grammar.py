@@ -1,9 +1,10 @@
-"""PostgreSQL's grammar, from the package postgast: the only module that imports it, lazily."""
+"""PostgreSQL's grammar: texts to statements and words, and back; loaded with the first of them."""
 
 from functools import lru_cache
 from typing import Any
 
 from opsmigrate.postgres.names import quoted
+from opsmigrate.sql.libpg_query import LibPgQuery, load
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement, Token
 
 INSTALL = 'python -m pip install "postgast>=0.2,<0.3"'
@@ -12,18 +13,17 @@ LONGEST_WORDS = 200
 
 
 @lru_cache(maxsize=1)
-def _postgast() -> Any:
+def _library() -> LibPgQuery:
     try:
-        import postgast
+        return load()
     # A wheel for another system, or another protobuf than it was made for, fails in its own way.
     except Exception as error:
         raise NoGrammarError(f"the package postgast cannot be imported: {error}") from error
-    return postgast
 
 
 def require_grammar() -> None:
     """Raise NoGrammarError where the package is not there, or cannot be imported."""
-    _postgast()
+    _library()
 
 
 def parse(text: str) -> tuple[Statement, ...]:
@@ -32,10 +32,10 @@ def parse(text: str) -> tuple[Statement, ...]:
     Also for what it would take and the package cannot hand over: expressions nested too deeply.
     """
     raw = _bytes(text)
-    postgast = _postgast()
+    library = _library()
     try:
-        tree = postgast.parse(text)
-    # PgQueryError, protobuf's DecodeError (depth), MemoryError: none of them is an answer.
+        tree = library.parse(raw)
+    # ParseError, protobuf's DecodeError (depth), MemoryError: none of them is an answer.
     except Exception as error:
         raise NotParsedError(_words(error)) from error
     found = []
@@ -61,12 +61,12 @@ def scan(text: str) -> tuple[Token, ...]:
 def scan_with_places(text: str) -> tuple[tuple[Token, int, int], ...]:
     """Return the words of a text as scan() does, each with where it begins and ends, in bytes."""
     raw = _bytes(text)
-    postgast = _postgast()
+    library = _library()
     try:
-        scanned = postgast.scan(text)
+        scanned = library.scan(raw)
     except Exception as error:
         raise NotParsedError(_words(error)) from error
-    kind_of = postgast.pg_query_pb2.Token.Name
+    kind_of = library.messages.Token.Name
     tokens = (
         (
             _token(
@@ -106,14 +106,14 @@ def deparse(node: Any) -> str:
     It may be any message of the grammar, wrapped in a Node or not.
     """
     wrapped = _wrapped(node)
-    tree = _postgast().pg_query_pb2.ParseResult()
+    tree = _library().messages.ParseResult()
     statement = tree.stmts.add().stmt
     if wrapped.WhichOneof("node").endswith("_stmt"):
         statement.CopyFrom(wrapped)
-        return str(_postgast().deparse(tree))
+        return str(_library().deparse(tree))
     statement.select_stmt.SetInParent()
     statement.select_stmt.target_list.add().res_target.val.CopyFrom(wrapped)
-    return str(_postgast().deparse(tree)).removeprefix("SELECT ")
+    return str(_library().deparse(tree)).removeprefix("SELECT ")
 
 
 def _wrapped(node: Any) -> Any:
@@ -121,7 +121,7 @@ def _wrapped(node: Any) -> Any:
     kind = node.DESCRIPTOR
     if kind.name == "Node":
         return node
-    wrapped = _postgast().pg_query_pb2.Node()
+    wrapped = _library().messages.Node()
     field = next(each for each in wrapped.DESCRIPTOR.fields if each.message_type is kind)
     getattr(wrapped, field.name).CopyFrom(node)
     return wrapped
@@ -133,8 +133,8 @@ def quoted_if_needed(name: str) -> str:
     plain = name[:1].isalpha() or name[:1] == "_"
     if not (plain and name.isascii() and name == name.lower() and name.replace("_", "a").isalnum()):
         return quoted(name)
-    [token] = _postgast().scan(name).tokens
-    kinds = _postgast().pg_query_pb2.KeywordKind
+    [token] = _library().scan(name.encode()).tokens
+    kinds = _library().messages.KeywordKind
     free = (kinds.Value("NO_KEYWORD"), kinds.Value("UNRESERVED_KEYWORD"))
     return name if token.keyword_kind in free else quoted(name)
 

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 from django.db import connections
 
 from opsmigrate.postgres.names import quoted
+from scripts.demonstration.background import answers, free_port
 from scripts.interpreters import find, own_version
 from tests.conftest import execute
+from tests.interrupting import wait_until
 from tests.json_reports import parsed
 from tests.packaged import Built
 
@@ -53,12 +56,18 @@ CALLS = {
     "verify_backup": ["FILE"],
     "check_drift": [],
     "preflight_migrate": [],
+    "fleet": ["preflight_migrate"],
     "run_playbook": ["--dry-run"],
     "migrate_safely": ["--no-input"],
     "seed_payment_id": ["--dry-run"],
     "backfill_field": ["--dry-run"],
     "run_uat": ["--tag=migrations"],
     "restore_db": ["FILE", f"--into={BESIDE}", "--no-input"],
+}
+# With a site that runs; the settings of a new project have what a scan warns of.
+OF_A_SITE = {
+    "uat_load": (["--users=1", "--seconds=10"], {0}),
+    "uat_scan": (["--code=shop"], {0, 1}),
 }
 VERSIONS = ("5.2", "6.1")
 
@@ -82,11 +91,29 @@ class Project:
             timeout=300,
         )
 
-    def manage(self, *argv: str, code: int = 0) -> str:
-        """Run manage.py, require its exit code, and return what it printed."""
+    def manage(self, *argv: str, codes: Collection[int] = (0,)) -> str:
+        """Run manage.py, require one of the exit codes, and return what it printed."""
         done = self.run("manage.py", *argv)
-        assert done.returncode == code, (argv, done.stdout, done.stderr)
+        assert done.returncode in codes, (argv, done.stdout, done.stderr)
         return done.stdout
+
+    @contextmanager
+    def site(self) -> Iterator[str]:
+        """Serve the project, and yield the URL."""
+        port = free_port("127.0.0.1")
+        argv = [str(self.python), "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+        with (
+            open(self.folder / "site.log", "wb") as log,
+            subprocess.Popen(
+                argv, cwd=self.folder, env=self.variables, stdout=log, stderr=log
+            ) as process,
+        ):
+            try:
+                url = f"http://127.0.0.1:{port}/"
+                wait_until(lambda: answers(url), seconds=60)
+                yield url
+            finally:
+                process.terminate()
 
 
 def project_in(folder: Path, python: Path, alias: str, **variables: str) -> Project:
@@ -125,12 +152,17 @@ def commands_in(packages: Path) -> list[str]:
 def run_all(project: Project, commands: Sequence[str]) -> None:
     """Run every command; one that this file does not know says its help."""
     file = ""
-    for name in [*CALLS, *(each for each in commands if each not in CALLS)]:
+    known = CALLS.keys() | OF_A_SITE.keys()
+    for name in [*CALLS, *(each for each in commands if each not in known)]:
         arguments = [file if each == "FILE" else each for each in CALLS.get(name, ["--help"])]
         project.manage(name, *arguments)
         if name == "backup_db":
             (dump,) = (project.folder / "backups").glob("*.dump")
             file = str(dump)
+    with project.site() as url:
+        for name, (arguments, codes) in OF_A_SITE.items():
+            said = project.manage(name, f"--base-url={url}", *arguments, codes=codes)
+            assert said.startswith(("PASSED", "FAILED")), said
     assert project.manage("showmigrations", "shop", "--plan").count("[X]") == len(MIGRATIONS)
 
 
@@ -147,7 +179,7 @@ def test_a_project_gets_its_verdict_from_the_wheel_alone(
     assert listed.returncode == 0
     assert all(name in listed.stdout for name in commands_in(installed))
     assert (asked["verdict"], len(asked["facts"]["plan"])) == ("passed", 1)
-    assert set(CALLS) <= set(commands_in(installed))
+    assert set(CALLS) | set(OF_A_SITE) <= set(commands_in(installed))
 
 
 @pytest.mark.long
@@ -161,7 +193,7 @@ def test_every_command_runs_in_a_new_project(
     venv = tmp_path / "venv"
     subprocess.run([str(python), "-m", "venv", str(venv)], check=True)
     programs = venv / ("Scripts" if sys.platform == "win32" else "bin")
-    wanted = [f"{built.wheel}[clients]", f"django=={version}.*", "psycopg[binary]"]
+    wanted = [f"{built.wheel}[clients,load,scan]", f"django=={version}.*", "psycopg[binary]"]
     pip = ["-m", "pip", "install", "--quiet", "--no-compile", *wanted]
     subprocess.run([str(programs / "python"), *pip], check=True)
     (packages,) = venv.glob("**/site-packages")

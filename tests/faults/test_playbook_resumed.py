@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ from django.db import connections
 from opsmigrate.postgres.names import quoted
 from tests.conftest import ROOT, Answer, environment_for, execute, query, url_of
 from tests.interrupting import wait_until
+from tests.json_reports import parsed
 from tests.playbook_stub import OUR_LOCKS, STEPS
 from tests.prepared import SITE_PASSWORD
 
@@ -64,7 +64,7 @@ class Project:
 
     def journal(self) -> list[dict[str, Any]]:
         file = self.folder / "journal" / "playbook_default.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [parsed(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def has_begun(self, step: str) -> bool:
         return any(line.get("step") == step for line in self.journal())

@@ -71,6 +71,13 @@ HIDDEN_PAIRS = (
         column="size",
     ),
     Pair(
+        "adding a column with a value to a table whose rows are in a column of another",
+        'migrations.AddField("cage", "age", models.IntegerField(default=1)),',
+        ("CREATE TABLE kept (was zoo_cage[])",),
+        "column-in-use",
+        column="age",
+    ),
+    Pair(
         "altering the collation of a column that a view uses",
         'migrations.AlterField("cage", "name", models.CharField(max_length=20, db_collation="C")),',
         ("CREATE VIEW names AS SELECT name FROM zoo_cage",),

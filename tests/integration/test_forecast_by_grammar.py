@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections, models
 from django.db.migrations import AddConstraint
 
 from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.preflight.forecast import forecast_report
 from opsmigrate.preflight.forecast.advice import order_advice
 from opsmigrate.preflight.forecast.alternatives import alternative
 from opsmigrate.preflight.forecast.forecast import Forecast, make_forecast
@@ -150,7 +151,7 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
     assert migrate(empty_database, "zoo") is None
     write_migrations(CAGE, ADDED)
     monkeypatch.setitem(sys.modules, "postgast", None)
-    grammar._postgast.cache_clear()
+    grammar._library.cache_clear()
     # What other tests have parsed is remembered.
     placeholders._kept.cache_clear()
     try:
@@ -158,7 +159,7 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
         report = ops("preflight_migrate", "zoo", database=empty_database).report
     finally:
         monkeypatch.undo()
-        grammar._postgast.cache_clear()
+        grammar._library.cache_clear()
 
     assert text.code == 0
     [line] = [line for line in text.stdout.splitlines() if line.startswith("Forecast")]
@@ -198,3 +199,22 @@ def test_an_error_that_was_found_already_is_not_doubted_besides(empty_database: 
     ledger.find("inherited-column", "it is inherited")
     doubt_refused(foreseen(empty_database, gone, composed=gone).costs, None, ledger)
     assert ledger.undecided == ()
+
+
+def test_where_the_forecast_itself_goes_wrong_the_verdict_stands_and_the_text_says_why(
+    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    write_migrations(CAGE, ADDED)
+
+    def broken(*given: object) -> Forecast:
+        raise LookupError("a fault of its own")
+
+    monkeypatch.setattr(forecast_report, "make_forecast", broken)
+
+    text = ops("preflight_migrate", "zoo", database=empty_database, format="text", rehearse="off")
+
+    assert text.code == 0
+    why = "a statement was not understood: LookupError: a fault of its own"
+    assert f"Forecast: none, as {why}" in text.stdout

@@ -200,3 +200,30 @@ def test_rows_are_not_promised_to_a_table_that_the_plan_has_changed_before(
 
     assert answer.code == 3, answer.stdout
     assert migrate(empty_database, "zoo") is not None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "RunSQL('-- nothing')",
+        "RunSQL('DROP VIEW IF EXISTS v; -- done')",
+        "RunSQL('DROP VIEW IF EXISTS v;;')",
+        "RunSQL(['', 'DROP VIEW IF EXISTS v'])",
+        "RunSQL('')",
+        "RunSQL([('  ', None)])",
+        "RunPython(lambda apps, editor: editor.execute('/* no */'))",
+    ],
+)
+def test_a_text_without_a_statement_is_what_the_driver_says_of_it(
+    sql: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """psycopg2 refuses it, psycopg 3 does not; Django itself passes over RunSQL.noop only."""
+    write_migrations(FIRST, f"migrations.{sql},")
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    failure = migrate(empty_database, "zoo")
+
+    assert answer.report["undecided"] == [] or "RunPython" in sql
+    assert answer.code == (3 if answer.report["undecided"] else 1 if failure else 0), answer.stdout
+    assert answer.code != 1 or answer.ids == ["malformed-statement"]

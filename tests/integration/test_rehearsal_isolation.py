@@ -444,12 +444,12 @@ def test_without_the_grammar_nothing_is_rehearsed_where_it_must_be_read(
 ) -> None:
     alias = prepared(empty_database, write_migrations, DOUBLE)
     monkeypatch.setitem(sys.modules, "postgast", None)
-    grammar._postgast.cache_clear()
+    grammar._library.cache_clear()
     settings.OPSMIGRATE = {"ENVIRONMENT": "test", **place}
     try:
         answer = rehearse(ops, alias)
     finally:
-        grammar._postgast.cache_clear()
+        grammar._library.cache_clear()
 
     assert (answer.code, answer.ids) == (3, ["no-grammar"])
     assert f"no rehearsal {where}: " in answer.report["findings"][0]["message"]

@@ -21,6 +21,7 @@ from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_THE_PLAYBOOK
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
+from tests.json_reports import parsed
 from tests.playbook_stub import STEPS, StubProject, as_manage, finding
 from tests.sessions import held
 from tests.tiers import one_in_core
@@ -325,7 +326,7 @@ def test_the_webhook_is_told_with_a_signature(
     answer = play(ops, staging, until="baseline")
 
     assert answer.code == 0
-    bodies = [json.loads(body) for _, body in sent]
+    bodies = [parsed(body.decode()) for _, body in sent]
     assert [(each["event"], each.get("step")) for each in bodies] == [
         ("begun", None),
         ("step-ended", "backup"),

@@ -322,3 +322,10 @@ ALTER TRIGGER parted_fired ON parted RENAME TO parted_fired
 ALTER TABLE author ADD j json; ALTER TABLE author ADD PRIMARY KEY (j)
 TRUNCATE ONLY parent CASCADE
 CREATE INDEX n1 ON author (tags COLLATE "C"); ALTER TABLE author ALTER tags TYPE int[] USING NULL
+CREATE OR REPLACE VIEW lonely AS SELECT n, label, n FROM parent
+CREATE OR REPLACE VIEW titles AS SELECT id, title, author_id, title FROM book
+CREATE OR REPLACE VIEW titles AS SELECT id, title, author_id, pages, pages FROM book
+CREATE OR REPLACE VIEW titles AS SELECT id, id FROM book
+CREATE VIEW titles AS SELECT id, id FROM book
+CREATE OR REPLACE VIEW mood AS SELECT id, id FROM book
+CREATE MATERIALIZED VIEW titles AS SELECT id, id FROM book

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 
+from opsmigrate.sql import libpg_query
 from opsmigrate.sql.bodies import body_of, executed, names_in, normal_form
 from opsmigrate.sql.grammar import constant, parse, scan
 from opsmigrate.sql.statement import NotParsedError
@@ -96,11 +99,26 @@ def test_bodies_of_blocks_and_functions() -> None:
     assert "w" in names_in("DO 'BEGIN EXECUTE ''SELECT w()''; END'")
 
 
-def test_the_grammar_is_imported_when_it_is_needed() -> None:
+def test_the_grammar_is_loaded_when_it_is_needed_and_nothing_else_of_its_package() -> None:
     code = (
         "import sys, opsmigrate.sql.grammar, opsmigrate.preflight.rehearsal.rehearse as run\n"
-        "assert 'postgast' not in sys.modules\n"
+        "assert 'google.protobuf' not in sys.modules\n"
         "opsmigrate.sql.grammar.parse('SELECT 1')\n"
-        "assert 'postgast' in sys.modules"
+        "assert 'google.protobuf' in sys.modules\n"
+        "assert 'postgast' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_where_the_files_of_the_grammar_are_elsewhere_its_package_is_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = ModuleSpec("postgast", None)
+    elsewhere.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(libpg_query, "find_spec", lambda name: elsewhere)
+    found = libpg_query.load()
+
+    assert found.messages.__name__ == "postgast.pg_query_pb2"
+    assert found.deparse(found.parse(b"SELECT  1")) == "SELECT 1"
+    with pytest.raises(libpg_query.ParseError, match="syntax error"):
+        found.parse(b"SELECT FROM FROM")

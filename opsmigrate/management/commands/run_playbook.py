@@ -19,7 +19,8 @@ from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.playbook.command_process import CommandEnd, run_command
 from opsmigrate.playbook.fingerprints import fingerprints, release_digest
 from opsmigrate.playbook.hooks import Hooks
-from opsmigrate.playbook.journal import About, Journal, JournalRun, seconds_of
+from opsmigrate.playbook.journal import Journal, JournalRun, seconds_of
+from opsmigrate.playbook.journal_lines import About
 from opsmigrate.playbook.one_at_a_time import OF_THE_PLAYBOOK, one_at_a_time, require_session
 from opsmigrate.playbook.run import (
     Playbook,

@@ -94,14 +94,12 @@ def build_forecast(
     try:
         forecast = make_forecast(connection, catalog, planned, measured, non_atomic)
     except NoGrammarError as error:
-        why, lines_ = str(error), (f"Forecast: none, as {error}: {INSTALL}",)
-        return ForecastReport(planned=planned, facts={"locks": None, "why": why}, lines=lines_)
+        return _none(planned, str(error), INSTALL)
     except Error as error:
-        why = f"the server did not answer: {first_line(error)}"
-        return ForecastReport(planned=planned, facts={"locks": None, "why": why})
+        return _none(planned, f"the server did not answer: {first_line(error)}")
     except Exception as error:  # a statement may be anything: what is only expected decides nothing
-        why = f"a statement was not understood: {type(error).__name__}: {first_line(error)}"
-        return ForecastReport(planned=planned, facts={"locks": None, "why": why})
+        words = f"{type(error).__name__}: {first_line(error)}"
+        return _none(planned, f"a statement was not understood: {words}")
     instead = _alternatives(forecast, plan)
     advice = order_advice(forecast)
     # Not by find(): what is expected must leave no question open.
@@ -113,6 +111,11 @@ def build_forecast(
         facts={"locks": lock_facts(forecast), "advice": advice},
         lines=tuple(lines(forecast, advice, unknown=measured is None and bool(ledger.code_runs))),
     )
+
+
+def _none(planned: tuple[PlannedStatement, ...], why: str, *more: str) -> ForecastReport:
+    line = f"Forecast: none, as {': '.join([why, *more])}"
+    return ForecastReport(planned=planned, facts={"locks": None, "why": why}, lines=(line,))
 
 
 def _alternatives(forecast: Forecast, plan: Plan) -> dict[int, str | None]:

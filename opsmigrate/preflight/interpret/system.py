@@ -1,18 +1,24 @@
 """What the server itself knows of types: casts, operators, operator classes, functions.
 
-It is read once and does not change with a plan, but for an extension that the plan creates.
+Each part is read once, where it is first asked for: most statements ask for none of the thousands
+of functions. It does not change with a plan, but for an extension that the plan creates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.sql.names import Name
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 # A type's key is what format_type() writes, with the schema where it is not pg_catalog's.
 TYPES = """
@@ -39,17 +45,17 @@ FROM named n LEFT JOIN named b ON b.oid = n.typbasetype
 """
 )
 READ_CASTS = """
-SELECT castsource, casttarget, castcontext, castmethod FROM pg_catalog.pg_cast
+SELECT castsource, casttarget, castcontext, castmethod FROM pg_catalog.pg_cast WHERE oid <= %s
 """
 READ_OPERATORS = """
 SELECT s.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, p.provolatile, o.oid
 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace
-JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode WHERE o.oid <= %s
 """
 READ_CLASSES = """
 SELECT m.amname, s.nspname, c.opcname, c.opcintype, c.opcfamily, c.opcdefault
 FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod
-JOIN pg_catalog.pg_namespace s ON s.oid = c.opcnamespace
+JOIN pg_catalog.pg_namespace s ON s.oid = c.opcnamespace WHERE c.oid <= %s
 """
 READ_MEMBERS = """
 SELECT amopfamily, amoplefttype, amoprighttype, amopstrategy, amopopr
@@ -116,60 +122,111 @@ FINGERPRINT = """
 SELECT (SELECT max(oid) FROM pg_catalog.pg_cast), (SELECT max(oid) FROM pg_catalog.pg_operator),
        (SELECT max(oid) FROM pg_catalog.pg_opclass)
 """
-_READ: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Any, System]] = WeakKeyDictionary()
+Newest = tuple[int, int, int]
+_READ: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Newest, System]] = WeakKeyDictionary()
+
+
+class Later(Mapping[Key, Value]):
+    """A mapping that is read where it is first asked for anything."""
+
+    def __init__(self, read: Callable[[], Mapping[Key, Value]]) -> None:
+        """Take what returns it."""
+        self._read = cache(read)
+
+    def __getitem__(self, key: Key) -> Value:
+        """Return what is there under the key; raise KeyError."""
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield its keys."""
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._read())
+
+    def __reduce__(self) -> tuple[type[dict[Key, Value]], tuple[dict[Key, Value]]]:
+        """Be pickled as a dict, which needs no connection."""
+        return dict, (dict(self._read()),)
 
 
 def system_of(connection: BaseDatabaseWrapper) -> System:
     """Return what the server knows of types; read again only where something was added to it."""
     with connection.cursor() as cursor:
         cursor.execute(FINGERPRINT)
-        fingerprint = cursor.fetchone()
+        newest = cursor.fetchone()
     known = _READ.get(connection)
-    if known is None or known[0] != fingerprint:
-        known = _READ[connection] = fingerprint, read_system(connection)
+    if known is None or known[0] != newest:
+        known = _READ[connection] = newest, _system(ref(connection), newest)
     return known[1]
 
 
-def read_system(connection: BaseDatabaseWrapper) -> System:
-    """Return what the server knows of types, in six queries."""
-    with connection.cursor() as cursor:
-        found = []
-        for query in (
-            READ_TYPES,
-            READ_CASTS,
-            READ_OPERATORS,
-            READ_CLASSES,
-            READ_MEMBERS,
-            READ_FUNCTIONS,
-        ):
-            cursor.execute(query)
-            found.append(cursor.fetchall())
-    types, casts, operators, classes, members, functions = found
-    # A prefix operator has no left type.
-    key = {0: ""} | {oid: name for oid, name, *_ in types}
-    by_operator: dict[str, list[Callee]] = {}
-    for schema, name, left, right, result, volatility, oid in operators:
-        takes = tuple(key[each] for each in (left, right) if each)
-        by_operator.setdefault(name, []).append(
-            Callee(takes, key[result], volatility, "o", schema=schema, number=oid)
-        )
-    by_function: dict[str, list[Callee]] = {}
-    for name, arguments, result, *facts in functions:
-        takes = tuple(key[each] for each in arguments)
-        by_function.setdefault(name, []).append(Callee(takes, key[result], *facts))
-    by_method: dict[str, list[OperatorClass]] = {}
-    for method, schema, name, type_, family, default in classes:
-        by_method.setdefault(method, []).append(
-            OperatorClass(Name(schema, name), key[type_], family, default)
-        )
-    by_family: dict[tuple[int, str, str], dict[int, int]] = {}
-    for family, left, right, strategy, operator in members:
-        by_family.setdefault((family, key[left], key[right]), {})[strategy] = operator
+def _system(connection: ref[BaseDatabaseWrapper], newest: Newest) -> System:
+    """Return what the server knows of types up to the `newest` casts, operators and classes."""
+    cast, operator, operator_class = newest
+
+    def rows(query: str, *params: int) -> list[Any]:
+        there = connection()
+        assert there is not None  # noqa: S101 - who interprets has it
+        with there.cursor() as cursor:
+            cursor.execute(query, params or None)
+            return list(cursor.fetchall())
+
+    @cache
+    def types() -> list[Any]:
+        return rows(READ_TYPES)
+
+    @cache
+    def key() -> Mapping[int, str]:
+        # A prefix operator has no left type.
+        return {0: ""} | {oid: name for oid, name, *_ in types()}
+
     return System(
-        types={name: TypeFacts(*facts) for _, name, *facts in types},
-        casts={(key[one], key[other]): (how, by) for one, other, how, by in casts},
-        operators={name: tuple(each) for name, each in by_operator.items()},
-        functions={name: tuple(each) for name, each in by_function.items()},
-        classes={method: tuple(each) for method, each in by_method.items()},
-        members=by_family,
+        types=Later(lambda: {name: TypeFacts(*facts) for _, name, *facts in types()}),
+        casts=Later(
+            lambda: {
+                (key()[one], key()[other]): (how, by)
+                for one, other, how, by in rows(READ_CASTS, cast)
+            }
+        ),
+        operators=Later(lambda: _operators(rows(READ_OPERATORS, operator), key())),
+        functions=Later(lambda: _functions(rows(READ_FUNCTIONS), key())),
+        classes=Later(lambda: _classes(rows(READ_CLASSES, operator_class), key())),
+        members=Later(lambda: _members(rows(READ_MEMBERS), key())),
     )
+
+
+def _operators(found: list[Any], key: Mapping[int, str]) -> dict[str, tuple[Callee, ...]]:
+    by_name: dict[str, tuple[Callee, ...]] = defaultdict(tuple)
+    for schema, name, left, right, result, volatility, oid in found:
+        takes = tuple(key[each] for each in (left, right) if each)
+        callee = Callee(takes, key[result], volatility, "o", schema=schema, number=oid)
+        by_name[name] += (callee,)
+    return dict(by_name)
+
+
+def _functions(found: list[Any], key: Mapping[int, str]) -> dict[str, tuple[Callee, ...]]:
+    by_name: dict[str, tuple[Callee, ...]] = defaultdict(tuple)
+    for name, arguments, result, *facts in found:
+        takes = tuple([key[each] for each in arguments])
+        by_name[name] += (Callee(takes, key[result], *facts),)
+    return dict(by_name)
+
+
+def _classes(found: list[Any], key: Mapping[int, str]) -> dict[str, tuple[OperatorClass, ...]]:
+    by_method: dict[str, tuple[OperatorClass, ...]] = defaultdict(tuple)
+    for method, schema, name, type_, family, default in found:
+        operator_class = OperatorClass(Name(schema, name), key[type_], family, default)
+        by_method[method] += (operator_class,)
+    return dict(by_method)
+
+
+def _members(
+    found: list[Any], key: Mapping[int, str]
+) -> dict[tuple[int, str, str], dict[int, int]]:
+    by_family: dict[tuple[int, str, str], dict[int, int]] = defaultdict(dict)
+    for family, left, right, strategy, operator in found:
+        # Those of a type that is newer than what was read are no part of it.
+        if left in key and right in key:
+            by_family[family, key[left], key[right]][strategy] = operator
+    return dict(by_family)

@@ -12,9 +12,10 @@ from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.changed_rows import require_fillable
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.columns import users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
+from opsmigrate.preflight.walk.dependents import column_in_use
 from opsmigrate.preflight.walk.descendants import (
     Member,
     descendants,
@@ -112,7 +113,7 @@ def _nothing_uses_it(walk: SchemaWalk, table: SimulatedTable, column: str, state
     walk.views_forbid(table, views, statement, column, stays=True)
     rows = walk.relatives.column_of_its_rows(table)
     for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
-        column_in_use(walk, table, column, statement, user)
+        column_in_use(walk.ledger, table, column, statement, user)
 
 
 def _suits_collation(
@@ -176,7 +177,7 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
     for each in family(walk, table):
         for name, (kind, columns) in each.own.constraints.items():
             if kind == PRIMARY_KEY and column in columns:
-                column_in_use(walk, each.table, column, statement, f"the primary key {name}")
+                column_in_use(walk.ledger, each.table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
 

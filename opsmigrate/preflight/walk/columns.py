@@ -14,7 +14,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
-from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
     add_to_children,
     foreign_tables_losing,
@@ -75,12 +75,7 @@ def add_column(
     walk.require_owned_children(table, column_of(field), f"adding {column_of(field)}")
     _has_number(walk, table, field)
     _rows_accept(walk, table, field, default)
-    rows = walk.relatives.column_of_its_rows(table)
-    if rows and field.generated and getattr(field, "db_persist", True):
-        statement = f"adding {column_of(field)} to {table.label}"
-        column_in_use(walk, table, column_of(field), statement, f"the column {rows}")
-    elif rows and _is_computed(field):
-        walk.ledger.mark_undecided(f"whether the new column rewrites {table.label}")
+    _is_in_no_row_elsewhere(walk, table, field, default)
     if field.generated:
         expression, purpose = generated_sql(walk.connection, field), _purpose(field)
         # A virtual column is computed when it is read: ADD COLUMN looks at no row.
@@ -98,6 +93,32 @@ def add_column(
             f"whether the rows of {table.label} suit column {column_of(field)}",
             duplicates(table, (column_of(field),)),
         )
+
+
+def _is_in_no_row_elsewhere(
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
+) -> None:
+    """Report a column that holds rows of the table: these cannot get the new column's value.
+
+    It is refused whether or not the rows are written anew (ATRewriteTables, tablecmds.c).
+    """
+    rows = walk.relatives.column_of_its_rows(table)
+    if rows is None or table.kind == "p":
+        return
+    statement = f"adding {column_of(field)} to {table.label}"
+    if default == UNKNOWN and field.null:
+        walk.ledger.mark_undecided(f"whether {statement} gives it a value while {rows} uses it")
+    elif _gets_a_value(walk, field, default):
+        column_in_use(walk.ledger, table, column_of(field), statement, f"the column {rows}")
+
+
+def _gets_a_value(walk: SchemaWalk, field: Field[Any, Any], default: object) -> bool:
+    if field.generated:
+        # A virtual one is computed when it is read.
+        return bool(getattr(field, "db_persist", True))
+    if field.has_db_default():
+        return getattr(field.db_default, "value", UNKNOWN) is not None
+    return default is not None or _fills_itself(walk, field)
 
 
 def require_generated(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> bool:
@@ -312,7 +333,7 @@ def _goes(
         views = [view for view, used in table.views.items() if column in used]
         walk.views_forbid(table, views, statement, column, stays=False)
         for user in others:
-            column_in_use(walk, table, column, statement, user)
+            column_in_use(walk.ledger, table, column, statement, user)
     for lost in _lost_with(table, column):
         warn_of_cascade(walk.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
@@ -367,17 +388,3 @@ def references_to(walk: SchemaWalk, table: SimulatedTable, column: str) -> list[
         for key in walk.schema.foreign_keys
         if key.target is table and key.table is not table and column in key.to_columns
     ]
-
-
-def column_in_use(
-    walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, user: str
-) -> None:
-    """Report what PostgreSQL names when it refuses the statement."""
-    walk.ledger.find(
-        "column-in-use",
-        f"{statement} is refused while {user} uses it",
-        hint=f"drop {user}, and recreate it afterwards",
-        table=table.label,
-        column=column,
-        name=user.removesuffix("()").rpartition(".")[2],
-    )

@@ -82,3 +82,17 @@ def views_forbid(  # noqa: PLR0913 - SchemaWalk has a short way to it
             column=column,
             name=view.rpartition(".")[2].strip('"'),
         )
+
+
+def column_in_use(
+    ledger: Ledger, table: SimulatedTable, column: str, statement: str, user: str
+) -> None:
+    """Report what PostgreSQL names when it refuses the statement."""
+    ledger.find(
+        "column-in-use",
+        f"{statement} is refused while {user} uses it",
+        hint=f"drop {user}, and recreate it afterwards",
+        table=table.label,
+        column=column,
+        name=user.removesuffix("()").rpartition(".")[2],
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.planned_statement import PlannedStatement
@@ -74,6 +76,13 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
         return False
+    # "can't execute an empty query" (PGRES_EMPTY_QUERY): psycopg 3 goes on.
+    if not steps and not is_psycopg3:
+        walk.ledger.find(
+            "malformed-statement",
+            "the migration executes SQL without a statement in it: psycopg2 refuses that",
+            hint="remove it; a comment behind the last semicolon of a RunSQL is such a statement",
+        )
     if any(each.statement.kind == NEW_VALUE for each in steps[:-1]) or not all(
         _suits_transaction(each.statement, atomic=atomic)
         and _is_understood(walk, steps[:number], each)

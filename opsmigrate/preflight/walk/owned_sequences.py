@@ -13,8 +13,7 @@ from opsmigrate.postgres.sequences import of_owned
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import RANGES
-from opsmigrate.preflight.walk.columns import column_in_use
-from opsmigrate.preflight.walk.dependents import warn_of_cascade
+from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import base
@@ -58,7 +57,7 @@ def drop_sequence(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
         for user in others:
             if sequence.is_identity:
                 doing = f"dropping the identity of {table.label}.{column}"
-                column_in_use(walk, table, column, doing, user)
+                column_in_use(walk.ledger, table, column, doing, user)
             else:
                 does = f"DROP SEQUENCE {sequence.sql} CASCADE"
                 warn_of_cascade(walk.ledger, table, does, user, column)

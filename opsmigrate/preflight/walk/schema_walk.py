@@ -135,7 +135,8 @@ class SchemaWalk:
                 table=self.schema.label(db_table),
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
-        for field in model._meta.local_fields:
+        # A CompositePrimaryKey and a ForeignObject have no column of their own.
+        for field in model._meta.local_concrete_fields:
             self.define_column(table, field)
         table.numbers = len(table.types)
         if table.numbers > MOST_COLUMNS:

@@ -8,24 +8,10 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import stronger
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.commands import (
-    alter_type,
-    columns,
-    constraints,
-    defaults,
-    identity,
-    inheriting,
-    not_null,
-    owners,
-    partitions,
-    persistence,
-    reindex,
-    storage,
-    triggers,
-)
 from opsmigrate.preflight.interpret.dependents import dependents
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
+from opsmigrate.preflight.interpret.loaded import Loaded
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -33,22 +19,53 @@ from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
-# Of a table, of a column of it, and of its constraints. Each file brings those that it is about.
-ACTIONS: Mapping[str, Action] = {
-    **columns.ACTIONS,
-    **alter_type.ACTIONS,
-    **defaults.ACTIONS,
-    **not_null.ACTIONS,
-    **identity.ACTIONS,
-    **constraints.ACTIONS,
-    **reindex.ACTIONS,
-    **storage.ACTIONS,
-    **owners.ACTIONS,
-    **partitions.ACTIONS,
-    **persistence.ACTIONS,
-    **inheriting.ACTIONS,
-    **triggers.ACTIONS,
+# Of a table, of a column of it, and of its constraints: file -> the keys of its ACTIONS.
+FILES = {
+    "columns": ("AT_AddColumn", "AT_DropColumn"),
+    "alter_type": ("AT_AlterColumnType",),
+    "defaults": (
+        "AT_ColumnDefault",
+        "AT_SetExpression",
+        "AT_DropExpression",
+        "AT_SetStatistics",
+        "AT_SetOptions",
+        "AT_ResetOptions",
+    ),
+    "not_null": ("AT_SetNotNull", "AT_DropNotNull"),
+    "identity": ("AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity"),
+    "constraints": (
+        "AT_AddConstraint",
+        "AT_DropConstraint",
+        "AT_ValidateConstraint",
+        "AT_AlterConstraint",
+    ),
+    "reindex": ("AT_ClusterOn", "AT_DropCluster"),
+    "storage": ("AT_SetStorage", "AT_SetCompression"),
+    "owners": (
+        "AT_ChangeOwner",
+        "AT_EnableRowSecurity",
+        "AT_DisableRowSecurity",
+        "AT_ForceRowSecurity",
+        "AT_NoForceRowSecurity",
+        "AT_ReplicaIdentity",
+        "AT_SetRelOptions",
+        "AT_ResetRelOptions",
+    ),
+    "partitions": ("AT_AttachPartition", "AT_DetachPartition"),
+    "persistence": ("AT_SetLogged", "AT_SetUnLogged"),
+    "inheriting": ("AT_AddInherit", "AT_DropInherit"),
+    "triggers": (
+        "AT_EnableTrig",
+        "AT_EnableAlwaysTrig",
+        "AT_EnableReplicaTrig",
+        "AT_DisableTrig",
+        "AT_EnableTrigAll",
+        "AT_DisableTrigAll",
+        "AT_EnableTrigUser",
+        "AT_DisableTrigUser",
+    ),
 }
+ACTIONS: Loaded[Action] = Loaded("ACTIONS", FILES)
 # What may be given away by these words; with TABLE, anything.
 OWNED = {"OBJECT_VIEW": "v", "OBJECT_MATVIEW": "m", "OBJECT_SEQUENCE": "S"}
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")

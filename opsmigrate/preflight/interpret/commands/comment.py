@@ -102,7 +102,7 @@ def _is_of_system(step: Step, parts: tuple[str, ...]) -> bool:
     if parts[-1] not in SYSTEM_COLUMNS or len(parts) < 2:
         return False
     table = relation_named(step, parts[:-1], missing_ok=False)
-    if table is None or table.kind not in "rpm":
+    if table is None or table.kind not in "rpmf":
         return False
     step.effects.lock(table.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)

@@ -246,8 +246,10 @@ def _attach_index(step: Step, parent: Relation, table: Name, index: Index) -> No
 
 def _alike(one: Index, other: Index) -> bool:
     """Return whether an index may belong to another (CompareIndexInfo)."""
-    facts = ("include", "method", "unique", "nulls_distinct", "exclusion")
-    if not other.valid or any(getattr(one, fact) != getattr(other, fact) for fact in facts):
+    facts = ("include", "method", "unique", "nulls_distinct")
+    if one.exclusion or not other.valid:
+        return False
+    if any(getattr(one, fact) != getattr(other, fact) for fact in facts):
         return False
     bare = [
         [replace(key, expression=None, descending=False, nulls_first=False) for key in each.keys]

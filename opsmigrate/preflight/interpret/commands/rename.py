@@ -243,7 +243,10 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
         if new in parts and not same:
             step.refuse("42710", "name-taken", relation=table.name, name=new)
         step.schema = renaming.rename_part(step.schema, kind, table.name, (old, new))
-        if kind == "trigger":
+        if kind == "trigger" and step.schema.version >= CHILDREN_RENAMED_WITH_TRIGGERS:
+            # Whether or not they have it from there.
+            for each in descendants_of(step.schema, table.name) if table.kind == "p" else ():
+                step.effects.lock(each, ACCESS_EXCLUSIVE)
             _copies(step, table.name, (old, new))
 
     return rule
@@ -257,12 +260,9 @@ def _require_own(step: Step, table: Relation, trigger: Trigger) -> None:
 
 def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
     """Rename the triggers of partitions with that of the partitioned table."""
-    if step.schema.version < CHILDREN_RENAMED_WITH_TRIGGERS:
-        return
     for child in children_of(step.schema, table):
         own = step.known(child).triggers.get(pair[0])
         if own is not None and own.parent == table:
-            step.effects.lock(child, ACCESS_EXCLUSIVE)
             if pair[0] != pair[1] and pair[1] in step.known(child).triggers:
                 step.refuse("42710", "name-taken", relation=child, name=pair[1])
             step.schema = renaming.rename_part(step.schema, "trigger", child, pair)

@@ -44,7 +44,11 @@ def create_view(step: Step, node: Any) -> None:
     name = Name(home_of(step, node.view), plain)
     step.effects.need("CREATE", "schema", (name.schema,))
     former = step.schema.relations.get(name)
-    columns = _columns(step, given, node.aliases)
+    listed = _columns(step, given, node.aliases)
+    if node.replace and step.schema.is_taken(name):
+        # Before a name is looked for twice, which only new columns can be.
+        _require_replaceable(step, name, listed)
+    columns = _by_name(step, listed)
     options = {_option(each.def_elem) for each in node.options}
     check = CHECK_OPTIONS.get(label(node, "with_check_option"))
     made = Relation(
@@ -58,8 +62,6 @@ def create_view(step: Step, node: Any) -> None:
         uses=uses,
         options=frozenset(options | ({f"check_option={check}"} if check else set())),
     )
-    if node.replace and step.schema.is_taken(name) and (former is None or former.kind != "v"):
-        step.refuse("42809", "wrong-kind", relation=name)
     if former is not None and node.replace:
         made = _replaced(step, former, made)
     else:
@@ -88,19 +90,28 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     return given, query.uses()
 
 
-def _columns(step: Step, given: tuple[Given, ...], aliases: Any) -> dict[str, Column]:
+def _columns(step: Step, given: tuple[Given, ...], aliases: Any) -> list[Column]:
     own = name_parts(aliases)
     if len(own) > len(given):
         step.refuse("42601", "too-many-columns")
-    columns: dict[str, Column] = {}
-    for number, each in enumerate(given, 1):
-        name = own[number - 1] if number <= len(own) else each.name
-        if name in columns:
-            step.refuse("42701", "column-twice", column=name)
-        columns[name] = Column(
-            name=name, number=number, type=each.type or "?", collation=each.collation
+    return [
+        Column(
+            name=own[number - 1] if number <= len(own) else each.name,
+            number=number,
+            type=each.type or "?",
+            collation=each.collation,
         )
-    return columns
+        for number, each in enumerate(given, 1)
+    ]
+
+
+def _by_name(step: Step, columns: list[Column]) -> dict[str, Column]:
+    found: dict[str, Column] = {}
+    for each in columns:
+        if each.name in found:
+            step.refuse("42701", "column-twice", column=each.name)
+        found[each.name] = each
+    return found
 
 
 def _option(option: Any) -> str:
@@ -110,14 +121,15 @@ def _option(option: Any) -> str:
     return f"{option.defname}={value}"
 
 
-def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
-    if former.kind != "v":
-        step.refuse("42809", "wrong-kind", relation=former.name)
-    step.known(former.name)
-    step.effects.lock(former.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", former.name)
+def _require_replaceable(step: Step, name: Name, after: list[Column]) -> None:
+    """Refuse what cannot be replaced, and columns other than its own (checkViewColumns)."""
+    former = step.schema.relations.get(name)
+    if former is None or former.kind != "v":
+        step.refuse("42809", "wrong-kind", relation=name)
+    step.known(name)
+    step.effects.lock(name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", name)
     before = sorted(former.columns.values(), key=lambda each: each.number)
-    after = list(made.columns.values())
     if len(after) < len(before):
         step.refuse("42P16", "columns-lost", relation=former.name)
     for old, new in zip(before, after, strict=False):
@@ -125,6 +137,9 @@ def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
             raise UnknownError("the type of a column of a view", former.name)
         if (old.name, old.type, old.collation) != (new.name, new.type, new.collation):
             step.refuse("42P16", "other-column", relation=former.name, column=old.name)
+
+
+def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
     dependencies = {
         on: frozenset(each for each in every if each.by != thing_of(former.name))
         for on, every in step.schema.dependencies.items()
@@ -212,7 +227,7 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
     given, uses = _analysed(step, name, query)
     if step.schema.is_taken(name):
         step.refuse("42P07", "name-taken", relation=name)
-    columns = _columns(step, given, into.col_names)
+    columns = _by_name(step, _columns(step, given, into.col_names))
     _require_free(step, name)
     made = Relation(
         name=name,
