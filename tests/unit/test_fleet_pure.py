@@ -241,6 +241,18 @@ def test_the_worst_verdict_is_that_of_all_and_stands_first() -> None:
     assert {each.id for each in result.findings} == {"target-without-report"}
 
 
+def test_what_passed_in_many_ways_does_not_hide_the_rest() -> None:
+    """The JSON report has them all."""
+    targets = tuple(map(target, map(str, range(40))))
+    found = {each.label: outcome(each.label, summary=f"backup {each.label}") for each in targets}
+    fleet = Fleet(targets=targets, outcomes=found, report_of=lambda outcome: {})
+    result = merged(fleet, facts={"folder": "f", "command": "backup_db"}, again="")
+    assert len(result.facts["rows"]) == 40
+    lines = [each for each in result.detail if each.startswith("passed")]
+    assert len(lines) == 9
+    assert lines[-1].split(maxsplit=2) == ["passed", "32", "each as its own report says"]
+
+
 def test_what_was_not_done_never_passes() -> None:
     result = merged(whole([outcome("a")], stopped="interrupted"), facts=FACTS, again="again")
     assert result.verdict is Verdict.PARTIAL
