@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.walk.adopted import adopt
+from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
 from opsmigrate.preflight.walk.harmless_settings import is_harmless, settings_of
@@ -207,8 +208,22 @@ def _ask(walk: SchemaWalk, step: Interpreted) -> None:
             warn_of_cascade(walk.ledger, table, shown, f"{loss.kind} {loss.name}")
     if step.statement.kind == INSERT:
         require_insertable(walk, step, shown)
+    _new_defaults_fit(walk, step)
     _take_over(walk, step)
     _ask_rows(walk, [each for each in questions if each.kind not in OF_FORMER_VALUES], shown)
+
+
+def _new_defaults_fit(walk: SchemaWalk, step: Interpreted) -> None:
+    """Report if the default of a column that is added does not suit its type."""
+    for name, former in step.before.relations.items():
+        after, table = step.after.relations.get(name), walk.schema.table_of(name)
+        if after is None or after is former or table is None:
+            continue
+        computed = added_at_once(walk, table)
+        for column in after.columns.keys() - former.columns.keys():
+            found = after.columns[column]
+            if found.number > former.last_number and found.default and not found.generated:
+                expression_fits(walk, table, column, found.type, found.default, computed=computed)
 
 
 def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
