@@ -133,6 +133,10 @@ TEXT = 'migrations.AddField("cage", "word", models.CharField(max_length=9, null=
 WORD = 'migrations.AlterField("cage", "word", models.CharField(max_length={})),'
 SMALL = 'migrations.AlterField("cage", "size", models.SmallIntegerField({})),'
 FILLED = [
+    added(
+        'GeneratedField(expression=models.Value("otter"), db_persist=True,'
+        " output_field=models.CharField(max_length=3))"
+    ),
     SMALL.format("default=40000"),
     SMALL.format("default=7"),
     SMALL.format("db_default=40000"),
@@ -157,6 +161,14 @@ BY_HAND = [
     f"UPDATE zoo_cage SET name = '{'x' * 20}'",
     "UPDATE zoo_cage SET size = 3000000000",
     "UPDATE zoo_cage SET size = size + 3",
+    "ALTER TABLE zoo_cage ADD CHECK (1/0 > 0)",
+    "ALTER TABLE zoo_cage ADD CHECK (size > 6/2)",
+    "CREATE INDEX ON zoo_cage ((1/0))",
+    "CREATE INDEX ON zoo_cage (size) WHERE size > 1/0",
+    "ALTER TABLE zoo_cage ALTER size TYPE bigint USING 1/0",
+    "ALTER TABLE zoo_cage ADD g int GENERATED ALWAYS AS (1/0) STORED",
+    "CREATE DOMAIN d AS int CHECK (VALUE > 'x')",
+    "CREATE DOMAIN d AS int DEFAULT 'x'",
 ]
 
 

@@ -14,7 +14,12 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
-from opsmigrate.preflight.walk.default_values import default_fits
+from opsmigrate.preflight.walk.default_values import (
+    PLANNED,
+    added_at_once,
+    default_fits,
+    expression_fits,
+)
 from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
     add_to_children,
@@ -161,6 +166,11 @@ def _becomes_its_type(
 ) -> None:
     """Report if a value of the expression cannot be assigned to the column's type."""
     after = str(field.db_parameters(connection=walk.connection)["type"])
+    if not walk.columns_in(table, expression):
+        # The planner computes a constant, whatever the rows.
+        computed = added_at_once(walk, table) and PLANNED
+        expression_fits(walk, table, column_of(field), after, expression, computed=computed)
+        return
     for before in types_of(walk, table, expression):
         if not always_casts(before, after):
             probe = bad_values(

@@ -95,7 +95,7 @@ def expression_fits(
     kinds = types_of(walk, table, text)
     if kinds and castable(walk.connection, kinds[0], type_, explicit=False) is False:
         _report(walk, table, column, type_, f"{kinds[0]} is not converted automatically")
-    elif computed and _calls_only(walk, text, computed):
+    elif computed and calls_only(walk, text, computed):
         why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
         _report(walk, table, column, type_, why)
     elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
@@ -120,7 +120,7 @@ def _is_constant(text: str) -> bool:
         return False
 
 
-def _calls_only(walk: SchemaWalk, text: str, volatilities: str) -> bool:
+def calls_only(walk: SchemaWalk, text: str, volatilities: str) -> bool:
     """Return whether a text calls only functions of PostgreSQL's own, of these volatilities."""
     names = functions_named_in(text)
     if names is None:

@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.walk.adopted import adopt
+from opsmigrate.preflight.walk.constant_parts import computes_what_fails
 from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
@@ -142,6 +143,8 @@ def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Inter
     if effects.unread and effects.refusal is None:
         return False
     if effects.refusal is None and (_inherits_anew(step) or not _is_ordinary(step)):
+        return False
+    if effects.refusal is None and computes_what_fails(walk, step.statement):
         return False
     touched = {
         name for each in earlier for name in (*each.effects.locks, *each.effects.writes_rows)
