@@ -1,6 +1,6 @@
 """python -m benchmarks.fleet_workers: a command on a thousand tenants, here and on Celery workers.
 
-The project and the tenants are those of benchmarks/fleet.py (there: what must be installed), on the
+Part of benchmarks/fleet.py (there: what must be installed); alone it makes the same tenants, on the
 server of DATABASE_URL. One process for each target, of `fleet check_drift`: on this machine, as
 many at a time as it has processors, and then through a Redis of its own (Debian's redis-server) on
 2 and on 4 workers of one process each. They are on this machine too: what the way over the broker
@@ -31,7 +31,7 @@ import django
 import environ
 from django.conf import settings
 
-from benchmarks.fleet import ROOT, Cost, Project, database, make_tenants
+from benchmarks.fleet_tenants import ROOT, Cost, Project, database, make_tenants
 from scripts.demonstration.background import free_port
 
 COMMAND = ("fleet", "check_drift", "--format", "json")
@@ -46,48 +46,72 @@ def main() -> int:
     """Measure, and print what is computed of it; 0 where everything could be run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tenants", type=int, default=1000)
-    parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
+    add_workers(parser)
     options = parser.parse_args()
     url = os.environ["DATABASE_URL"]
     settings.configure(DATABASES={"default": environ.Env.db_url_config(url)})
     django.setup()
-    processors = os.cpu_count() or 1
-    print(f"{processors} processors, load average {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder, database("bench_fleet_on_celery") as name:
-        url = url.rpartition("/")[0] + "/" + name
-        project = Project(url, Path(folder))
+        project = Project(url.rpartition("/")[0] + "/" + name, Path(folder))
         make_tenants(project, options.tenants, to="0001")
-        print(f"\n{options.tenants:,} tenants, each with a process of check_drift", flush=True)
-        here = project.measured(*COMMAND, say=f"on this machine, {processors} at a time")
-        facts(project, options.tenants)
-        with redis(Path(folder)) as broker:
-            variables = {
-                "PYTHONPATH": str(ROOT),
-                "DJANGO_SETTINGS_MODULE": SETTINGS,
-                "DATABASE_URL": url,
-                "BENCH_BROKER": broker,
-            }
-            for count in options.workers:
-                on_workers(project, Path(folder), variables, count, options.tenants, here)
+        compare_workers(project, options.tenants, options)
     return 0
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add how many workers there are, and how many of the tenants they work on."""
+    parser.add_argument("--workers", type=int, nargs="*", default=[2, 4])
+    parser.add_argument(
+        "--each",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of each N tenants, run the processes of one only (default: of all)",
+    )
+
+
+def compare_workers(project: Project, tenants: int, options: argparse.Namespace) -> None:
+    """Run a process for each target here, and on so many workers; print what it took."""
+    processors, part = os.cpu_count() or 1, f"1/{options.each}"
+    number = len(range(0, tenants, options.each))
+    print(f"\nA process of check_drift for each of {number:,} tenants", flush=True)
+    here = project.measured(
+        *COMMAND,
+        *("--part", part),
+        say=f"on this machine, {processors} at a time",
+        OPSMIGRATE_RUN_ID="here",
+    )
+    require_all(project, number)
+    with redis(project.folder) as broker:
+        variables = {
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "DATABASE_URL": project.url,
+            "BENCH_BROKER": broker,
+        }
+        for count in options.workers:
+            on_workers(project, part, variables, count, number, here)
 
 
 def on_workers(
     project: Project,
-    folder: Path,
+    part: str,
     variables: dict[str, str],
     count: int,
     tenants: int,
     here: Cost,
 ) -> None:
     """Run the fleet on so many workers, and print what it took against `here`."""
-    logs = folder / f"workers-{count}"
+    logs = project.folder / f"workers-{count}"
     logs.mkdir()
     before = used()
-    with workers(folder, logs, count, variables):
-        cost = project.measured(*ON_CELERY, **variables)
+    with workers(project.folder, logs, count, variables):
+        cost = project.measured(
+            *ON_CELERY, "--part", part, OPSMIGRATE_RUN_ID=f"on-{count}", **variables
+        )
         at_work = [sum(map(float, ENDED.findall(each.read_text()))) for each in logs.iterdir()]
-    facts(project, tenants)
+    require_all(project, tenants)
     # Only when the workers have ended it shows what they took.
     cost = replace(cost, client=used() - before)
     print(f"  {f'on {count} Celery workers':<42}{cost}")
@@ -106,7 +130,7 @@ def used() -> float:
     return found.ru_utime + found.ru_stime
 
 
-def facts(project: Project, tenants: int) -> None:
+def require_all(project: Project, tenants: int) -> None:
     """Raise SystemExit where not every target has passed."""
     report = json.loads(project.output)
     counts = report["facts"]["counts"]

@@ -240,7 +240,8 @@ class ClassEngine:
             self.classes = tuple(self._found(each, waiting[-1]) for each in waiting)
 
     def _found(self, one: TargetClass, largest: TargetClass) -> ClassFound:
-        odd = one is not largest and len(one.members) == 1 and len(largest.members) > 1
+        # Where nothing can be read of a target, its own process says what is in the way.
+        odd = one.known and len(one.members) == 1 and len(largest.members) > 1
         return ClassFound(
             members=tuple(each.label for each in one.members),
             migrations=one.migrations or (),

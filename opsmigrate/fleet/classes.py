@@ -84,9 +84,7 @@ def difference(
     largest: TargetClass,
     by_alias: Mapping[str, BaseDatabaseWrapper],
 ) -> Difference:
-    """Return what makes a class another one than the largest; connections `by_alias`."""
-    if not one.known or not largest.known:
-        return Difference(words=("what is applied to it cannot be read",))
+    """Return what makes a class another one than the largest; both are known."""
     words: list[str] = []
     if one.migrations != largest.migrations:
         words += _of_history(one, largest)

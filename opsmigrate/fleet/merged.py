@@ -14,9 +14,10 @@ from opsmigrate.fleet.run_folder import Outcome
 from opsmigrate.fleet.targets import Target
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.playbook.run import findings_of
+from opsmigrate.postgres.tenant import in_target
 from opsmigrate.report import WIDTH, Finding, Result, Severity, Undecided, Verdict
 from opsmigrate.shown import shown
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed_text, command
 
 # From the worst on: what must not be deployed, then what nobody knows, then what goes on.
 ORDER = (
@@ -65,7 +66,7 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
     if verdict is Verdict.PASSED and fleet.not_done:
         verdict = Verdict.PARTIAL
     rows = rows_of(fleet)
-    findings = [*_stopped(fleet, again), *_found(fleet, done)]
+    findings = [*_stopped(fleet, again), *_found(fleet, done, str(facts["command"]))]
     return Result(
         verdict=verdict,
         summary=_summary(fleet, done),
@@ -122,6 +123,8 @@ def without_schema(text: str, target: Target) -> str:
 
 
 def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
+    if not fleet.targets:
+        return "there is no target in this part"
     counts = Counter(each.verdict for each in done)
     passed = counts.pop(Verdict.PASSED.value, 0)
     parts = [f"{counts[each.value]:,} {each.value}" for each in ORDER if counts[each.value]]
@@ -134,7 +137,10 @@ def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     if rows:
         yield f"{'verdict':<11}{'targets':>7}  what"
-    for row in rows:
+    # Each backup has a name of its own: of what passed, a line for each would hide the rest.
+    passed = [row for row in rows if row.verdict == Verdict.PASSED.value]
+    unsaid = passed[SHOWN_LABELS:]
+    for row in rows[: len(rows) - len(unsaid)]:
         few = len(row.labels) <= SHOWN_LABELS
         labels = list(row.labels if few else row.labels[:SHOWN_LABELS])
         if not few:
@@ -143,6 +149,9 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield from _column(row.what or ", ".join(labels), head)
         if row.what and row.verdict != Verdict.PASSED.value:
             yield from _column(", ".join(labels), " " * len(head))
+    if unsaid:
+        number = sum(len(row.labels) for row in unsaid)
+        yield f"{Verdict.PASSED.value:<11}{number:>7,}  each as its own report says"
 
 
 def _column(text: str, head: str) -> list[str]:
@@ -168,15 +177,18 @@ def _stopped(fleet: Fleet, again: str) -> Iterator[Finding]:
         )
 
 
-def _found(fleet: Fleet, done: Sequence[Outcome]) -> list[Finding]:
-    """Return what the reports of the targets say, what several say once, the errors first."""
+def _found(fleet: Fleet, done: Sequence[Outcome], typed: str) -> list[Finding]:
+    """Return what the reports of the targets say, what several say once, the errors first.
+
+    `typed` is what was run on each of them.
+    """
     targets = {each.label: each for each in fleet.targets}
     groups: dict[tuple[Any, ...], list[tuple[str, Finding]]] = {}
     for outcome in done:
         report = fleet.report_of(outcome)
         found = findings_of(CommandEnd(outcome.exit_code, report))
         if not report and outcome.exit_code:
-            found = [_without_report(outcome)]
+            found = [_without_report(outcome, targets[outcome.label], typed)]
         for each in found:
             target = targets[outcome.label]
             key = (
@@ -191,13 +203,15 @@ def _found(fleet: Fleet, done: Sequence[Outcome]) -> list[Finding]:
     return [_of_all(each) for each in groups.values()]
 
 
-def _without_report(outcome: Outcome) -> Finding:
+def _without_report(outcome: Outcome, target: Target, typed: str) -> Finding:
+    typed = aimed_text(f"python manage.py {typed}", target.alias)
     return Finding(
         id="target-without-report",
         severity=Severity.ERROR,
         message=outcome.summary,
-        hint="see whether the machine had too little memory, or somebody ended the process; then "
-        "go on with this run",
+        hint="see whether the machine had too little memory, or somebody ended the process, and "
+        "what the command says alone; then go on with this run",
+        steps=(command(in_target(target.alias, target.schema) + typed),),
     )
 
 

@@ -19,7 +19,7 @@ from opsmigrate.files import write_atomically
 from opsmigrate.json_files import UnreadableError, read_object, shaped
 
 REPORTS, OUTCOMES, ABOUT, LOCK = "reports", "outcomes", "run.json", "lock"
-OURS_ONLY = 0o600
+OURS_ONLY, OURS_ONLY_FOLDER = 0o600, 0o700
 # On a file system that takes a and A for one name, too.
 PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}")
 LONGEST = 100
@@ -50,9 +50,11 @@ class RunFolder:
         self.folder = folder
 
     def make(self) -> None:
-        """Make the folder where it does not exist."""
-        for each in (self.folder, self.folder / REPORTS, self.folder / OUTCOMES):
-            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folder where it does not exist, and the one that runs stand in."""
+        # Of each call the mode is that of the last folder only: JOURNAL_DIR is not a fleet's own.
+        folder = self.folder
+        for each in (folder.parent, folder, folder / REPORTS, folder / OUTCOMES):
+            each.mkdir(parents=True, exist_ok=True, mode=OURS_ONLY_FOLDER)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -61,7 +63,7 @@ class RunFolder:
         The lock is gone with the process. Windows has no such lock: there it is not asked for.
         """
         self._require_nobody_elses()
-        with (self.folder / LOCK).open("a") as file:
+        with open(self.folder / LOCK, "a", opener=_for_us_only) as file:
             if not _locked(file.fileno()):
                 raise RefusedError(
                     f"another process works on the run of {self.folder}",
@@ -129,6 +131,10 @@ class RunFolder:
 
     def _write(self, path: str, text: str) -> None:
         write_atomically(self.folder / path, text, mode=OURS_ONLY)
+
+
+def _for_us_only(path: str, flags: int) -> int:
+    return os.open(path, flags, OURS_ONLY)
 
 
 def require_nobody_elses(folder: Path) -> None:

@@ -27,6 +27,7 @@ from opsmigrate.errors import SettingsError, UndecidedError
 from opsmigrate.files import write_atomically
 from opsmigrate.fleet.run_folder import (
     OURS_ONLY,
+    OURS_ONLY_FOLDER,
     OUTCOMES,
     REPORTS,
     Outcome,
@@ -108,7 +109,8 @@ class FolderFiles:
     def write(self, path: str, text: str) -> None:
         """Write the file whole, or not at all; only its owner may read it."""
         file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for each in (self.folder, file.parent):
+            each.mkdir(parents=True, exist_ok=True, mode=OURS_ONLY_FOLDER)
         write_atomically(file, text, mode=OURS_ONLY)
 
     def remove(self, path: str) -> None:
@@ -133,7 +135,13 @@ class StorageFiles:
         self.run = run
 
     def require_ours(self) -> None:
-        """Do nothing: who may write into a storage only its owner knows."""
+        """Raise UndecidedError where the storage is a folder that another user may write to.
+
+        Who may write into any other storage only its owner knows.
+        """
+        for each in (self._folder(""), self._folder(UNITS)):
+            if each is not None and each.exists():
+                require_nobody_elses(each)
 
     def read(self, path: str) -> str | None:
         """Return what the file holds, None where there is none."""
@@ -146,9 +154,16 @@ class StorageFiles:
     def write(self, path: str, text: str) -> None:
         """Write the file; one that is there already is replaced."""
         name = f"{self.run}/{path}"
+        # Django's own FileSystemStorage lets everybody read what it makes.
+        folders = [self._folder(each) for each in ("", path.rpartition("/")[0])]
+        for folder in folders:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True, mode=OURS_ONLY_FOLDER)
         if self.storage.exists(name):
             self.storage.delete(name)
-        self.storage.save(name, ContentFile(text.encode("utf-8")))
+        saved = self.storage.save(name, ContentFile(text.encode("utf-8")))
+        if None not in folders:
+            Path(self.storage.path(saved)).chmod(OURS_ONLY)
 
     def remove(self, path: str) -> None:
         """Remove the file, if it is there."""
@@ -159,6 +174,12 @@ class StorageFiles:
         with suppress(FileNotFoundError):
             return [str(name) for name in self.storage.listdir(f"{self.run}/{folder}")[1]]
         return []
+
+    def _folder(self, name: str) -> Path | None:
+        """Return a folder of the run where the storage is one of a file system, else None."""
+        with suppress(NotImplementedError):
+            return Path(self.storage.path(f"{self.run}/{name}".rstrip("/")))
+        return None
 
 
 def files_of(folder: Path, storage: str | None) -> Files:

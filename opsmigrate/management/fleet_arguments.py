@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.management import CommandError, load_command_class
@@ -25,8 +25,12 @@ OF_EACH_TARGET = (
     "--write-repair",
     "--write-scripts",
 )
+# What is of the fleet's report and of each target's: one with a warning is no canary that passed.
+OF_BOTH = ("--fail-on",)
 LOCAL_ENGINE = "local"
 ENGINES = (LOCAL_ENGINE, "celery")
+# What is typed to go on must not let more go on than was said when the run began.
+BRAKES = ("canary", "max_failures", "at_most")
 PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 FAILURES = re.compile(r"([0-9]{1,9})(%?)")
 
@@ -115,10 +119,34 @@ def most_failures(text: str) -> MostFailures:
     return MostFailures(number=int(found[1]), percent=bool(found[2]))
 
 
+def typed_to_go_on(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words that were typed of how a run goes on: its brakes, and its engine."""
+    words = [
+        word
+        for name in BRAKES
+        if options[name] is not None
+        for word in (f"--{name.replace('_', '-')}", str(options[name]))
+    ]
+    if options["engine"] != LOCAL_ENGINE:
+        words += ["--engine", options["engine"]]
+    return tuple(words)
+
+
+def typed_to_choose(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words that were typed of which targets are worked on."""
+    return tuple(
+        word
+        for name in ("only", "exclude")
+        for pattern in options[name]
+        for word in (f"--{name}", pattern)
+    )
+
+
 def split(parser: CommandParser, arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words that the fleet's parser knows, and those of the command, in their order.
 
-    The command's begin after its name; a fleet's own options may stand there too.
+    The command's begin after its name; a fleet's own options may stand there too. What is OF_BOTH
+    is among both.
     """
     options = parser._option_string_actions
     ours: list[str] = []
@@ -136,12 +164,15 @@ def split(parser: CommandParser, arguments: Sequence[str]) -> tuple[list[str], l
                 ours.append(word)
                 named = not word.startswith("-")
             continue
-        ours.append(word)
+        words = [word]
         if known.nargs == "+":
-            ours += rest
+            words += rest
             rest = []
         elif known.nargs != 0 and not equals and rest:
-            ours.append(rest.pop(0))
+            words.append(rest.pop(0))
+        ours += words
+        if name in OF_BOTH:
+            others += words
     return ours, others
 
 

@@ -19,14 +19,11 @@ from opsmigrate.fleet.run import Bounds, Engine, play
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target
 from opsmigrate.fleet.unit import Unit
-from opsmigrate.management.fleet_arguments import LOCAL_ENGINE, require_command
+from opsmigrate.management.fleet_arguments import require_command, typed_to_go_on
 from opsmigrate.management.fleet_engines import bring_back, engine_for
 from opsmigrate.management.fleet_pending import KNOWS_PENDING, find_pending, outcome_of_nothing
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-
-# What is typed to go on must not let more go on than was said when the run began.
-BRAKES = ("canary", "max_failures", "at_most")
 
 
 class FleetRun:
@@ -139,16 +136,7 @@ class FleetRun:
         self.progress.update(str(whole), share=whole.share)
 
     def _merged(self, stopped: str | None) -> Result:
-        again = f"python manage.py fleet --resume {self.about.run_id}"
-        if self.about.part:
-            again += f" --part {self.about.part[0]}/{self.about.part[1]}"
-        again += "".join(
-            f" --{name.replace('_', '-')} {self.options[name]}"
-            for name in BRAKES
-            if self.options[name] is not None
-        )
-        if self.options["engine"] != LOCAL_ENGINE:
-            again += f" --engine {self.options['engine']}"
+        again = self.about.goes_on(typed_to_go_on(self.options))
         fleet = Fleet(
             targets=self.about.targets,
             outcomes=self.files.outcomes(),

@@ -48,10 +48,19 @@ def in_schema(text: str, environment: Mapping[str, str]) -> str:
     _, schema = read_variable(environment) or (None, None)
     if schema is None:
         return text
-    value = environment[VARIABLE]
+    typed = _assigned(environment[VARIABLE])
+    return COMMAND.sub(lambda _: typed, text)
+
+
+def in_target(alias: str, schema: str | None) -> str:
+    """Return what stands before a command that is typed for one target."""
+    return "" if schema is None else _assigned(variable_for(alias, schema)[VARIABLE])
+
+
+def _assigned(value: str) -> str:
     # Quoted, need it or not: so steps.py knows a variable that stands before a command.
     typed = shlex.quote(value) if "'" in value else f"'{value}'"
-    return COMMAND.sub(lambda _: f"{VARIABLE}={typed} ", text)
+    return f"{VARIABLE}={typed} "
 
 
 def put_on(settings: MutableMapping[str, Any], schema: str) -> None:

@@ -1,5 +1,6 @@
 """OPSMIGRATE["FLEET"] of the project: its tenants."""
 
+import os
 from collections.abc import Iterator
 
 from django.db import connection
@@ -10,8 +11,10 @@ SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE 'tenant\\_%' ORDE
 
 
 def tenants() -> Iterator[dict[str, str]]:
-    """Yield a target for each schema whose name begins with tenant_."""
+    """Yield a target for each schema whose name begins with tenant_, and each of FLEET_ALSO."""
     with connection.cursor() as cursor:
         cursor.execute(TENANTS)
         for (schema,) in cursor.fetchall():
             yield {"alias": "default", "schema": schema}
+    for schema in os.environ.get("FLEET_ALSO", "").split():
+        yield {"alias": "default", "schema": schema}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import subprocess
 import time
@@ -50,7 +52,9 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         in (first.report["findings"][0]["message"])
     )
     folder = folder_of(tenants, first)
-    assert {each.stat().st_mode & 0o777 for each in folder.rglob("*.*")} == {0o600}
+    assert {each.stat().st_mode & 0o777 for each in folder.rglob("*") if each.is_file()} == {0o600}
+    folders = [folder.parent, folder, *(each for each in folder.rglob("*") if each.is_dir())]
+    assert {each.stat().st_mode & 0o777 for each in folders} == {0o700}
     page = (folder / "report.html").read_text()
     assert "Sign-off" in page
     assert "tenant_0002" in page
@@ -81,6 +85,7 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),
         (["--merge", "nowhere"], "no-such-run"),
+        (["check_drift", "--part", "1/2"], "no-such-run"),
         (["--list", "--resume", "x"], "conflicting-options"),
         (["--resume", "x", "--only", "y"], "conflicting-options"),
     ],
@@ -109,6 +114,38 @@ def test_what_is_typed_to_go_on_has_the_brakes_of_the_run(
     assert typed.split()[3:] == ["--resume", first.report["run_id"], *brakes]
     again = call_fleet(*typed.split()[3:])
     assert again.report["facts"]["not_done"] == first.report["facts"]["not_done"] != []
+
+
+def test_what_a_changed_run_says_to_type_is_taken_as_it_is(
+    call_fleet: Callable[..., Answer], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part, the targets, the brakes and the settings that were typed are in it."""
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "FLEET": f"{__name__}.nowhere"}
+    monkeypatch.setenv("OPSMIGRATE_RUN_ID", "r")
+    chosen, how = ["--only", "nowhere_*"], ["--part", "2/2", "--at-most", "1"]
+    of_settings = f"--settings={os.environ['DJANGO_SETTINGS_MODULE']}"
+    call_fleet("check_drift", "--fail-on", "warning", *chosen, *how)
+    without = call_fleet("--resume", "r")
+    assert "as in --part 1/2: there are r.part-2-of-2" in without.report["findings"][0]["hint"]
+    changed = call_fleet("check_drift", "--resume", "r", *how, of_settings)
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    [going_on] = typed_by(changed)
+    assert going_on == f"python manage.py fleet {of_settings} --resume r {' '.join(how)}"
+    assert call_fleet(*shlex.split(going_on)[3:]).ids == ["tenant-schema-missing"]
+
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "RELEASE": "another"}
+    changed = call_fleet("--resume", "r", *how)
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    [anew] = typed_by(changed)
+    assert anew == (
+        "OPSMIGRATE_RUN_ID='r' python manage.py fleet check_drift --fail-on warning "
+        "--only 'nowhere_*' --at-most 1 --part 2/2"
+    )
+    assert call_fleet(*shlex.split(anew)[4:]).ids == ["tenant-schema-missing"]
+
+
+def typed_by(answer: Answer) -> list[str]:
+    return [step["text"] for each in answer.report["findings"] for step in each["steps"]]
 
 
 def nowhere() -> list[dict[str, str]]:
@@ -225,12 +262,18 @@ def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) ->
     assert merged.code == serial.code == 1
     for key in ("rows", "counts", "not_done", "summary"):
         assert merged.report["facts"][key] == serial.report["facts"][key]
-    assert [each["message"] for each in merged.report["findings"]] == [
+    *found, left = merged.report["findings"]
+    assert [each["message"] for each in found] == [
         each["message"] for each in serial.report["findings"]
+    ]
+    assert left["message"] == "left of the run p: part 3/3: 1 target that did not pass"
+    assert [each["text"] for each in left["steps"]] == [
+        "python manage.py fleet --resume p --part 3/3"
     ]
     partly = tenants.run("fleet", "--merge", *folders[1:], "--format", "json")
     assert partly.report["facts"]["not_done"]
     assert partly.code != 0
+    assert "part 3/3: missing" in partly.report["findings"][-1]["message"]
 
 
 @pytest.mark.long

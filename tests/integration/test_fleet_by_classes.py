@@ -32,10 +32,15 @@ def test_each_target_has_the_verdict_of_a_run_of_its_own_and_few_have_a_process(
         f" VALUES ('shop', '0002_unique_email', now()); ALTER TABLE shop_customer {added}",
     )
 
-    answer = tenants.run("fleet", "preflight_migrate", "--format", "json")
+    answer = tenants.run("fleet", "preflight_migrate", "--format", "json", FLEET_ALSO="gone")
 
     assert answer.code == 1, answer.stdout
     found = targets(answer)
+    # Of a tenant whose schema is missing that is said, once, and what creates it.
+    [missing] = [each for each in answer.report["findings"] if "gone" in each["message"]]
+    assert missing["message"] == "gone: the schema gone of this target does not exist"
+    assert [each["text"] for each in missing["steps"]] == ['CREATE SCHEMA "gone";']
+    assert found.pop("gone")["verdict"] == "refused"
     examined = [label for label, each in found.items() if each["attempts"]]
     assert sorted(examined) == ["tenant_0001", broken, drifted], answer.stderr
     for label in ("tenant_0002", broken):
@@ -44,7 +49,7 @@ def test_each_target_has_the_verdict_of_a_run_of_its_own_and_few_have_a_process(
         assert found[label]["summary"] == own.report["facts"]["summary"], label
         assert found[label]["exit_code"] == own.code, label
     classes = answer.report["facts"]["classes"]
-    assert [len(each["members"]) for each in classes] == [1, 4]
+    assert [len(each["members"]) for each in classes] == [1, 1, 4]
     [told] = [each for each in answer.report["findings"] if each["id"] == "target-unlike-others"]
     assert told["evidence"]["targets"] == [drifted]
     assert "missing here: column shop_customer.note: character varying(100)" in told["message"]

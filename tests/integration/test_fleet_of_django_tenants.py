@@ -31,7 +31,11 @@ def test_each_tenant_is_migrated_in_its_own_schema(
 ) -> None:
     """Rehearsed as one class; rows that break one, and what is missing of two others, are said."""
     fleet = Fleet(new_database(prefix="tenants_"), [], tmp_path, SETTINGS)
-    assert fleet.run("migrate_schemas", "--shared", "-v", "0").code == 0
+    too_soon = fleet.run("fleet", "--list", "--format", "json")
+    assert (too_soon.code, too_soon.ids) == (3, ["fleet-unknown"])
+    [step] = too_soon.report["findings"][0]["steps"]
+    assert step["text"] == "python manage.py migrate_schemas --shared"
+    assert fleet.run(*step["text"].split()[2:], "-v", "0").code == 0
     with connections[fleet.alias].cursor() as cursor:
         cursor.execute(
             "INSERT INTO customers_client (schema_name, name) SELECT each, each"
@@ -66,6 +70,16 @@ def test_each_tenant_is_migrated_in_its_own_schema(
     assert found["public"]["attempts"] == 0
     # Their engine sets the search_path for each cursor: not for ours, where names are pg_catalog's.
     assert "planted" not in answer.stdout
+
+    [missing] = [
+        each for each in answer.report["findings"] if each["id"] == "tenant-schema-missing"
+    ]
+    assert [each["text"] for each in missing["steps"]] == [
+        "python manage.py create_missing_schemas"
+    ]
+    assert fleet.run("create_missing_schemas").code == 0
+    made = fleet.run("fleet", "preflight_migrate", "--only", "void", "--format", "json")
+    assert made.code == 0, made.stdout
 
     again = fleet.run("fleet", "preflight_migrate", "--only", "[ag]?m*", "--format", "json")
     assert (again.code, again.report["facts"]["counts"]) == (0, {"passed": 2}), again.stdout

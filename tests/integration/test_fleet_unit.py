@@ -37,4 +37,5 @@ def test_each_command_works_in_the_schema_that_the_variable_names(
     # PostgreSQL and Django would take what is shared for the tenant's own.
     assert (said["ghost"][0], said["ghost"][2]) == ("refused", ["tenant-without-history"])
     assert (said["nowhere"][0], said["nowhere"][2]) == ("refused", ["tenant-schema-missing"])
+    assert said["nowhere"][1] == "the schema nowhere of this target does not exist"
     assert said["tenant_0002"] == ("passed", "1 migration will apply", [])

@@ -100,6 +100,11 @@ LEFT_TO_A_REHEARSAL = {
         "DO $$ BEGIN ALTER TABLE zoo_cage ADD note text; END $$",
     ),
     "a commit": ("", "COMMIT"),
+    "a setting that matters": ("", "SELECT set_config('statement_timeout', '1', true)"),
+    "a setting that a query gives": (
+        ROW,
+        "SELECT set_config('lock_timeout', name, true) FROM zoo_cage",
+    ),
     "another search_path": ("CREATE SCHEMA aside", "SET search_path TO aside"),
     "a new value that is used at once": (
         "CREATE TYPE mood AS ENUM ('sad')",
@@ -195,6 +200,62 @@ def test_rows_are_not_promised_to_a_table_that_the_plan_has_changed_before(
     assert migrate(empty_database, "zoo") is None
     execute(connections[empty_database], ROW)
     write_migrations(FIRST, f'{before} migrations.RunSQL("{ONE}"),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "RunSQL('-- nothing')",
+        "RunSQL('DROP VIEW IF EXISTS v; -- done')",
+        "RunSQL('DROP VIEW IF EXISTS v;;')",
+        "RunSQL(['', 'DROP VIEW IF EXISTS v'])",
+        "RunSQL('')",
+        "RunSQL([('  ', None)])",
+        "RunPython(lambda apps, editor: editor.execute('/* no */'))",
+    ],
+)
+def test_a_text_without_a_statement_is_what_the_driver_says_of_it(
+    sql: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """psycopg2 refuses it, psycopg 3 does not; Django itself passes over RunSQL.noop only."""
+    write_migrations(FIRST, f"migrations.{sql},")
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    failure = migrate(empty_database, "zoo")
+
+    assert answer.report["undecided"] == [] or "RunPython" in sql
+    assert answer.code == (3 if answer.report["undecided"] else 1 if failure else 0), answer.stdout
+    assert answer.code != 1 or answer.ids == ["malformed-statement"]
+
+
+@pytest.mark.parametrize("text", ["COPY zoo_cage FROM STDIN", "COPY (SELECT 1) TO STDOUT"])
+def test_a_copy_whose_rows_the_driver_sends_or_gets_fails_in_execute(
+    text: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST, f"migrations.RunSQL({text!r}),")
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (1, ["malformed-statement"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
+@pytest.mark.parametrize(
+    "value", ["'soon'", "'5 weeks'", "-1", "99999999999"], ids=["word", "unit", "sign", "high"]
+)
+def test_a_setting_is_harmless_only_with_a_plain_value(
+    value: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    text = f"SET LOCAL lock_timeout = {value}"
+    write_migrations(FIRST, f'migrations.RunSQL("{text}"),')
+    assert migrate(empty_database, "zoo", "0001") is None
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 

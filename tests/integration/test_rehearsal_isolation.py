@@ -17,6 +17,7 @@ from django.db import connections
 
 from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.session import backend_pid, second_connection
+from opsmigrate.preflight.rehearsal.credentials import OF_COPY
 from opsmigrate.sql import grammar
 from tests.conftest import ROOT, Answer, Ops, execute, query, url_of
 from tests.integration.fence_attempts import (
@@ -231,7 +232,9 @@ found = [name for name, value in os.environ.items() if secret in value]
 found += [name for name, entry in connections.settings.items() if secret in str(entry)]
 found += [
     name for name in dir(settings) if name.isupper() and secret in str(getattr(settings, name))]
-found += [name for name in os.environ if name.startswith("PG") and os.environ[name] != os.devnull]
+place = connections.settings["default"]
+of_copy = {os.devnull, *(str(place[key]) for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT"))}
+found += [name for name in os.environ if name.startswith("PG") and os.environ[name] not in of_copy]
 for number in os.listdir("/proc/self/fd"):
     try:
         if stat.S_ISSOCK(os.fstat(int(number)).st_mode):
@@ -246,6 +249,16 @@ assert "/opsmigrate_scratch_" in os.environ["DATABASE_URL"]
 REPORTS = """
 DATABASES["reports"] = {**DATABASES["default"], "NAME": "reports"}
 BROKER_URL = env("BROKER_URL")
+"""
+# As hosts of applications give them to a process.
+BY_VARIABLES = """
+import os
+DATABASES["default"] = {
+    **DATABASES["default"],
+    **{key: os.environ[f"PG{name}"] for key, name in {
+        "NAME": "DATABASE", "USER": "USER", "PASSWORD": "PASSWORD", "HOST": "HOST", "PORT": "PORT",
+    }.items()},
+}
 """
 READS = """
 import sys
@@ -264,14 +277,35 @@ def test_the_process_learns_no_password_of_a_live_database(
 ) -> None:
     password = str(connections[empty_database].settings_dict["PASSWORD"])
     monkeypatch.setenv("BROKER_URL", f"db+postgresql://postgres:{password}@db.example.com/broker")
-    monkeypatch.setenv("PGPASSWORD", password)
+    _set_variables_of(empty_database, monkeypatch)
     code = LEAKS.replace("SECRET", repr(password))
+    settings = BY_VARIABLES + REPORTS
 
-    answer = rehearse_project(empty_database, tmp_path, code=code, ready=READS, settings=REPORTS)
+    answer = rehearse_project(empty_database, tmp_path, code=code, ready=READS, settings=settings)
 
     assert (answer.code, answer.ids) == (0, []), answer.stdout
     isolation = answer.report["facts"]["rehearsal"]["isolation"]
     assert (isolation["server"], isolation["network"]) == ("embedded", "namespace")
+
+
+def _set_variables_of(alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = connections[alias].settings_dict
+    for name, key in OF_COPY.items():
+        monkeypatch.setenv(name, str(found[key] or 5432))
+
+
+@pytest.mark.named
+def test_a_variable_that_leads_outside_and_that_the_settings_need_is_named(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what to write instead."""
+    monkeypatch.setenv("PGOPTIONS", "-c geqo=on")
+    settings = 'import os\nNEEDED = os.environ["PGOPTIONS"]\n'
+    answer = rehearse_project(empty_database, tmp_path, code="pass", settings=settings)
+    [found] = answer.report["findings"]
+    assert (answer.code, found["id"]) == (3, "rehearsal-broken"), answer.stdout
+    assert "the settings need PGOPTIONS, which the process of the rehearsal" in found["message"]
+    assert "os.environ.get('PGOPTIONS')" in found["hint"]
 
 
 THREAD = """

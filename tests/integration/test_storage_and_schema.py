@@ -31,6 +31,30 @@ def test_virtual_columns_are_for_servers_that_have_them(
     assert not (stored and failure)
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        'HashIndex(fields=["name", "size"], name="i")',
+        'HashIndex(fields=["name"], name="i")',
+        'SpGistIndex(fields=["name", "name"], name="i")',
+        'SpGistIndex(fields=["name"], include=["size"], name="i")',
+        'BrinIndex(fields=["name", "size"], name="i")',
+    ],
+)
+def test_an_index_asks_of_its_method_what_that_can_do(
+    index: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    write_migrations(CAGE, f'migrations.AddIndex("cage", {index}),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    failure = migrate(empty_database, "zoo")
+
+    assert answer.report["undecided"] == []
+    assert (answer.code == 1, answer.code == 0) == (failure is not None, failure is None)
+
+
 NULLS_EQUAL = 'models.UniqueConstraint(fields=["size"], name="zoo_once", nulls_distinct=False)'
 PEN = """migrations.CreateModel("Pen", [
     ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField(null=True%s)),

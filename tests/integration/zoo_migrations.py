@@ -17,7 +17,9 @@ import uuid
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
+from django.contrib.postgres.indexes import (
+    BrinIndex, GinIndex, HashIndex, OpClass, SpGistIndex,
+)
 from django.contrib.postgres.operations import (
     AddConstraintNotValid, AddIndexConcurrently, CreateCollation, CreateExtension,
     RemoveIndexConcurrently, ValidateConstraint,

@@ -20,6 +20,7 @@ from opsmigrate.sql.grammar import parse
 from tests.interpret.bisimulation import executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.generator import own_database
+from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
 from tests.interpret.objects import OBJECTS
 from tests.interpret.recording import Executed, Recording
 from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
@@ -27,12 +28,16 @@ from tests.interpret.test_tables import SETUP, UNKNOWN
 
 HERE = Path(__file__).parent
 SCHEMA = "CREATE SCHEMA other;"
-# The folder of the lists -> what each line begins with.
+# A file of a list that is no folder.
+ONCE_WRONG = "statements_once_wrong"
+# The folder of the lists, or the file -> what each line begins with.
 GROUNDS = {
     "rules": SCHEMA + (HERE / "rules" / "setup.sql").read_text(),
     "tables": SCHEMA + SETUP,
     "statements": OBJECTS,
+    ONCE_WRONG: MAKE_ROLES + ASSUMED,
 }
+PATHS = {ONCE_WRONG: SEARCH_PATH}
 
 
 class Line(NamedTuple):
@@ -50,11 +55,16 @@ def lines() -> list[Line]:
     return [
         Line(ground, path.stem, text.removesuffix(UNKNOWN).strip(), text.endswith(UNKNOWN))
         for ground in GROUNDS
-        for path in sorted((HERE / ground).glob("*.sql"))
-        if path.stem != "setup"
+        for path in _files(ground)
         for text in path.read_text().splitlines()
         if text and not text.startswith("--")
     ]
+
+
+def _files(ground: str) -> list[Path]:
+    if ground == ONCE_WRONG:
+        return [HERE / f"{ground}.sql"]
+    return [path for path in sorted((HERE / ground).glob("*.sql")) if path.stem != "setup"]
 
 
 def recorded(
@@ -63,7 +73,8 @@ def recorded(
     """Execute the lines, those on the same objects together, and yield what the server did."""
     for ground, text in GROUNDS.items():
         with _template(connection, text) as template:
-            yield from _on(connection, template, [each for each in wanted if each.ground == ground])
+            ours = [each for each in wanted if each.ground == ground]
+            yield from _on(connection, template, ours, PATHS.get(ground, "public"))
 
 
 @contextmanager
@@ -84,11 +95,11 @@ def _template(connection: BaseDatabaseWrapper, text: str) -> Iterator[str]:
 
 
 def _on(
-    connection: BaseDatabaseWrapper, template: str, waiting: list[Line]
+    connection: BaseDatabaseWrapper, template: str, waiting: list[Line], search_path: str
 ) -> Iterator[tuple[Line, Recording]]:
     start = None
     while waiting:
-        with own_database(connection, f"TEMPLATE {template}"):
+        with own_database(connection, f"TEMPLATE {template}", search_path):
             start = start or read_schema(connection)
             same = Equivalence(connection)
             changed = False

@@ -322,3 +322,15 @@ ALTER TRIGGER parted_fired ON parted RENAME TO parted_fired
 ALTER TABLE author ADD j json; ALTER TABLE author ADD PRIMARY KEY (j)
 TRUNCATE ONLY parent CASCADE
 CREATE INDEX n1 ON author (tags COLLATE "C"); ALTER TABLE author ALTER tags TYPE int[] USING NULL
+CREATE OR REPLACE VIEW lonely AS SELECT n, label, n FROM parent
+CREATE OR REPLACE VIEW titles AS SELECT id, title, author_id, title FROM book
+CREATE OR REPLACE VIEW titles AS SELECT id, title, author_id, pages, pages FROM book
+CREATE OR REPLACE VIEW titles AS SELECT id, id FROM book
+CREATE VIEW titles AS SELECT id, id FROM book
+CREATE OR REPLACE VIEW mood AS SELECT id, id FROM book
+CREATE MATERIALIZED VIEW titles AS SELECT id, id FROM book
+ALTER TABLE parted_to ADD CONSTRAINT x NOT NULL absent NO INHERIT
+ALTER TABLE to_parent ALTER COLUMN parent_id TYPE double precision, ADD COLUMN n3 text COLLATE absent
+ALTER TABLE to_parent ALTER COLUMN parent_id TYPE json USING NULL, ADD COLUMN n3 absent
+CREATE INDEX x ON to_parent (parent_id); ALTER TABLE to_parent ALTER COLUMN parent_id TYPE json USING NULL, ADD COLUMN parent_id int
+ALTER TABLE keys ALTER COLUMN c TYPE json USING NULL, ADD COLUMN a int

@@ -18,7 +18,7 @@ from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
-from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
+from opsmigrate.fleet.unit import Unit, _arguments, _may_go_well, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
@@ -147,6 +147,7 @@ def test_what_is_to_be_typed_goes_into_the_schema() -> None:
         ),
         ("--merge a b --format json", "--merge a b --format json", ""),
         ("backup_db --only=x --keep 3", "backup_db --only=x", "--keep 3"),
+        ("--fail-on warning check_drift", "--fail-on warning check_drift", "--fail-on warning"),
     ],
 )
 def test_options_of_the_fleet_and_of_the_command_are_told_apart(
@@ -240,6 +241,18 @@ def test_the_worst_verdict_is_that_of_all_and_stands_first() -> None:
     assert {each.id for each in result.findings} == {"target-without-report"}
 
 
+def test_what_passed_in_many_ways_does_not_hide_the_rest() -> None:
+    """The JSON report has them all."""
+    targets = tuple(map(target, map(str, range(40))))
+    found = {each.label: outcome(each.label, summary=f"backup {each.label}") for each in targets}
+    fleet = Fleet(targets=targets, outcomes=found, report_of=lambda outcome: {})
+    result = merged(fleet, facts={"folder": "f", "command": "backup_db"}, again="")
+    assert len(result.facts["rows"]) == 40
+    lines = [each for each in result.detail if each.startswith("passed")]
+    assert len(lines) == 9
+    assert lines[-1].split(maxsplit=2) == ["passed", "32", "each as its own report says"]
+
+
 def test_what_was_not_done_never_passes() -> None:
     result = merged(whole([outcome("a")], stopped="interrupted"), facts=FACTS, again="again")
     assert result.verdict is Verdict.PARTIAL
@@ -273,6 +286,24 @@ def test_a_process_without_a_report_proves_nothing(
     assert (found.verdict, found.exit_code) == (verdict, code)
 
 
+@pytest.mark.parametrize(
+    ("report", "again"),
+    [
+        ({}, True),
+        ({"findings": [{"id": "server-unreachable"}]}, True),
+        ({"findings": [{"id": "bad-setting"}]}, False),
+        ({"findings": [{"id": "no-migration-applied"}]}, False),
+        ({"undecided": [{}]}, False),
+        # Somebody held the table: perhaps not for long.
+        ({"undecided": [{}], "findings": [{"id": "blocking-session"}]}, True),
+    ],
+)
+def test_what_may_go_well_is_tried_again(report: dict[str, Any], again: bool) -> None:
+    undecided = {**report, "verdict": "undecided"} if report else {}
+    assert _may_go_well(CommandEnd(3, undecided)) is again
+    assert not _may_go_well(CommandEnd(1, {**report, "verdict": "failed"}))
+
+
 def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Path) -> None:
     folders = []
     for number in (1, 2):
@@ -286,6 +317,8 @@ def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Pat
             targets=mine,
             fleet=tuple(each.label for each in TARGETS),
             part=(number, 2),
+            chosen=("--exclude", "x*"),
+            options=("--engine", "celery"),
         )
         files = RunFolder(folder)
         files.make()
@@ -293,14 +326,32 @@ def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Pat
         for each in mine:
             files.write_outcome(outcome(each.label))
         folders.append(folder)
-    assert merged_parts(folders).summary == "5 of 5 targets passed"
-    assert merged_parts([tmp_path]).verdict is Verdict.PASSED
-    half = merged_parts(folders[:1])
+    assert merged_parts(folders, tmp_path).summary == "5 of 5 targets passed"
+    assert merged_parts([tmp_path], tmp_path).verdict is Verdict.PASSED
+    half = merged_parts(folders[:1], tmp_path)
     assert (half.verdict, half.facts["not_done"]) == (Verdict.PARTIAL, ["b", "d"])
+    [left] = half.findings
+    assert (left.id, left.message) == ("fleet-part-left", "left of the run r: part 2/2: missing")
+    # Each as it is typed; the folder that the part will have is merged too.
+    assert [each.text for each in left.steps] == [
+        "OPSMIGRATE_RUN_ID='r' python manage.py fleet check_drift --exclude 'x*' --engine celery "
+        "--part 2/2"
+    ]
+    assert (
+        half.again == f"python manage.py fleet --merge {folders[0]} {tmp_path}/fleet/r.part-2-of-2"
+    )
     # The worse of two is believed, whichever folder comes first.
     RunFolder(folders[1]).write_outcome(outcome("a", Verdict.FAILED))
-    assert merged_parts(folders).verdict is Verdict.FAILED
-    assert merged_parts(folders[::-1]).verdict is Verdict.FAILED
+    assert merged_parts(folders, tmp_path).verdict is Verdict.FAILED
+    assert merged_parts(folders[::-1], tmp_path).verdict is Verdict.FAILED
+    RunFolder(folders[1]).forget("b")
+    [left] = merged_parts(folders, tmp_path).findings[-1:]
+    assert left.message == (
+        "left of the run r: part 1/2: 1 target that did not pass; part 2/2: 1 target not done"
+    )
+    assert [each.text for each in left.steps] == [
+        f"python manage.py fleet --resume r --part {part}/2 --engine celery" for part in (1, 2)
+    ]
 
 
 def test_the_job_of_kubernetes_names_a_part_for_each_index() -> None:

@@ -103,12 +103,15 @@ def test_a_file_of_another_making_is_refused(files: Files) -> None:
     assert found.summary == "well"
 
 
-def test_only_their_owner_reads_the_files(tmp_path: Path) -> None:
-    """They may quote rows."""
-    place = SharedPlace(files_of(tmp_path / "run", None))
+def test_only_their_owner_reads_the_files(files: Files, tmp_path: Path) -> None:
+    """They may quote rows; a storage that is a folder is no exception."""
+    place = SharedPlace(files)
     place.assign(Assignment(unit=UNIT, release=None, seconds=None, starts_before=0))
-    modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "run").rglob("*.json")}
-    assert modes == {0o600}
+    place.stop()
+    [file] = tmp_path.rglob("stopped.json")
+    every = [file.parent, *file.parent.rglob("*")]
+    modes = {(each.is_dir(), stat.S_IMODE(each.stat().st_mode)) for each in every}
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 def test_a_storage_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -153,12 +156,15 @@ def test_a_worker_begins_nothing_that_no_fleet_runs(
     assert place.starts(LABEL) == 0
 
 
-@pytest.mark.parametrize("folder", ["run", "run/units"])
-def test_a_worker_takes_nothing_from_where_others_may_write(folder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", [".", "units"])
+def test_a_worker_takes_nothing_from_where_others_may_write(
+    files: Files, folder: str, tmp_path: Path
+) -> None:
     """A message may name any run; its files say what runs here."""
-    place = SharedPlace(files_of(tmp_path / "run", None))
+    place = SharedPlace(files)
     place.assign(Assignment(unit=UNIT, release=None, seconds=None, starts_before=0))
-    (tmp_path / folder).chmod(0o777)
+    [run] = {each.parent for each in tmp_path.rglob("units")}
+    (run / folder).chmod(0o777)
     with pytest.raises(UndecidedError, match="others may write to it"):
         deliver(LABEL, place=place, connection_of=_never, release=None, worker="w")
     assert place.starts(LABEL) == 0

@@ -1,5 +1,6 @@
 """A command on many databases, or on many tenants' schemas, with one report of all."""
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +23,13 @@ from opsmigrate.formats.rendering import RENDERERS
 from opsmigrate.management.base import ReportCommand
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
-from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
+from opsmigrate.management.fleet_arguments import (
+    add_fleet_arguments,
+    require_command,
+    split,
+    typed_to_choose,
+    typed_to_go_on,
+)
 from opsmigrate.management.fleet_run import FleetRun
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.shown import shown
@@ -73,7 +80,7 @@ class Command(ReportCommand):
         settings = load_settings()
         with self.progress(options) as progress:
             if options["merge"]:
-                return merged_parts([Path(each) for each in options["merge"]])
+                return merged_parts([Path(each) for each in options["merge"]], settings.journal_dir)
             if options["list"]:
                 return _listed(_targets(settings, options))
             about, folder, resumed = self._about(settings, run_id, options)
@@ -90,7 +97,13 @@ class Command(ReportCommand):
         if options["resume"]:
             folder = folder_of(settings.journal_dir, options["resume"], options["part"])
             about = read_about(folder)
-            require_same(about, command_=name, arguments=arguments, release=settings.release)
+            require_same(
+                about,
+                command_=name,
+                arguments=arguments,
+                release=settings.release,
+                options=typed_to_go_on(options),
+            )
             return about, folder, True
         if name is None:
             raise UsageError(
@@ -99,6 +112,8 @@ class Command(ReportCommand):
                 hint="name one, as in python manage.py fleet preflight_migrate",
             )
         require_command(name, arguments)
+        if options["part"]:
+            _require_id_of_all_parts()
         every = _targets(settings, options)
         if name in OF_A_DATABASE:
             every = once_per_database(every)
@@ -111,6 +126,8 @@ class Command(ReportCommand):
             targets=mine,
             fleet=tuple(each.label for each in every),
             part=options["part"],
+            chosen=typed_to_choose(options),
+            options=typed_to_go_on(options),
         )
         folder = folder_of(settings.journal_dir, run_id, options["part"])
         files = RunFolder(folder)
@@ -128,6 +145,17 @@ class Command(ReportCommand):
                     for name, each in REPORT_FILES.items()
                 }
             )
+
+
+def _require_id_of_all_parts() -> None:
+    """Raise UsageError where each part would be a run of its own, which nobody can merge."""
+    if not os.environ.get("OPSMIGRATE_RUN_ID"):
+        raise UsageError(
+            "--part needs the id of the run, the same for all parts, and OPSMIGRATE_RUN_ID is not "
+            "set",
+            id="no-such-run",
+            hint="set it to a name of the run, such as the release, for each part",
+        )
 
 
 def _require_together(options: dict[str, Any]) -> None:

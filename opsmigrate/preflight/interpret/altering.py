@@ -23,6 +23,8 @@ from opsmigrate.sql.names import Name
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 # The kinds of relations that have them.
 WITH_SYSTEM_COLUMNS = "rpmfS"
+# From this server on, what rests on a column of another type is made again after ADD COLUMN.
+ADDS_COLUMNS_FIRST = 170_000
 
 
 class Pass(IntEnum):
@@ -71,7 +73,11 @@ class Altering:
 
     def run(self) -> None:
         """Do what was put off, pass by pass."""
-        for order in Pass:
+        passes = list(Pass)
+        if self.step.schema.version < ADDS_COLUMNS_FIRST:
+            passes.remove(Pass.ADD_COLUMN)
+            passes.insert(passes.index(Pass.OLD_CONSTRAINT) + 1, Pass.ADD_COLUMN)
+        for order in passes:
             queue = self.queue[order]
             while queue:
                 queue.pop(0)()

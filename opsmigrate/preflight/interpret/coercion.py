@@ -106,9 +106,8 @@ def how(schema: Schema, source: str, target: str, context: str) -> str | None:
         return found[1] if CONTEXTS.index(found[0]) <= CONTEXTS.index(context) else None
     elements = element_type(ours), element_type(theirs)
     if elements[0] is not None and elements[1] is not None:
-        inner = how(schema, elements[0], elements[1], context)
         # Element by element, but where they stay as they are.
-        return None if inner is None or (inner == "i" and context != "e") else inner
+        return how(schema, elements[0], elements[1], context)
     return _by_text(schema, ours, theirs, context)
 
 

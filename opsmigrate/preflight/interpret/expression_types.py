@@ -222,12 +222,22 @@ def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
 
 
 def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:
-    for part, taken in zip(parts, callee.arguments, strict=True):
+    pairs = [*zip(callee.arguments, parts, strict=True)]
+    if {one.type for taken, one in pairs if taken in POLYMORPHIC and taken != '"any"'} == {UNKNOWN}:
+        raise UnknownError("a polymorphic result")
+    for taken, part in pairs:
         if taken not in POLYMORPHIC:
             coerced(place, part, taken, "i")
         elif part.type == UNKNOWN and taken in ("anyenum", "anyarray", "anycompatiblearray"):
             known = [each.type for each in parts if each.type != UNKNOWN]
-            coerced(place, part, known[0] if known else taken, "i")
+            shown = known[0] if known else taken
+            if (
+                taken != "anyenum"
+                and known
+                and element_type(base_type(place.schema, shown)) is None
+            ):
+                shown = f"{without_modifier(shown)}[]"
+            coerced(place, part, shown, "i")
     result = _result(place, callee, parts)
     return joined(parts, result, callee.volatility)
 
@@ -240,8 +250,6 @@ def _result(place: Place, callee: Callee, parts: Sequence[Typed]) -> str:
         for taken, part in zip(callee.arguments, parts, strict=True)
         if taken in POLYMORPHIC and part.type != UNKNOWN
     ]
-    if not given:
-        raise refuse("42P18", "type-not-determined")
     taken, shown = given[0]
     if len({each for _, each in given}) > 1 or "range" in callee.result + taken:
         raise UnknownError("a polymorphic result")
@@ -295,7 +303,7 @@ def _call(place: Place, node: Any) -> Typed:
         raise refuse("42725", "ambiguous-function", name=names[-1])
     [callee] = found
     if callee.kind != "f":
-        wrong = {"a": "42803", "w": "42P20", "p": "42809"}[callee.kind]
+        wrong = {"a": "42803", "w": "42809", "p": "42809"}[callee.kind]
         raise refuse(wrong, "not-a-plain-function", name=names[-1])
     if callee.set_returning:
         raise refuse("0A000", "set-returning", name=names[-1])
@@ -328,7 +336,7 @@ def _callees(schema: Schema, names: Sequence[str]) -> list[Callee]:
     path = (names[0],) if len(names) > 1 else schema.search_path
     for signature, each in schema.functions.items():
         if signature.name.name == name and signature.name.schema in path:
-            if each.kind != "f" or "TABLE" in each.returns or "SETOF" in each.returns:
+            if each.kind != "f" or not each.plain:
                 raise UnknownError(f"the function {name}")
             found.append(
                 Callee(

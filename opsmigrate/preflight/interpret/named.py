@@ -128,6 +128,9 @@ def find_routine(step: Step, kind: str, node: Any, *, missing_ok: bool = False) 
 def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:
     if parts[0] in SYSTEM_SCHEMAS and len(parts) > 1:
         raise UnknownError("a routine of PostgreSQL's own")
+    if len(parts) == 1 and parts[0] in step.schema.system.functions:
+        # Those come first, wherever others are.
+        raise UnknownError("a routine of PostgreSQL's own")
     homes = parts[-2:-1] or step.schema.search_path
     return [
         each

@@ -297,6 +297,8 @@ def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ..
         return None
     if type_ is None or without_modifier(type_) not in TEXTS:
         return None
+    if any(each.DESCRIPTOR.name == "CollateClause" for each in nodes_in(node)):
+        raise UnknownError("the collation of an expression")
     found = set()
     for each in _references(node):
         given = _find(query, tuple(as_stored(part.string.sval) for part in each.fields), scope)

@@ -372,7 +372,7 @@ def _type(row: Row) -> Type:
 
 def _function(row: Row) -> Function:
     schema, name, arguments, kind, returns, language, volatility, strict, *rest = row
-    owner, security_definer, extension = rest
+    owner, security_definer, extension, plain = rest
     return Function(
         signature=Signature(Name(schema, name), tuple(arguments)),
         kind=kind,
@@ -383,4 +383,5 @@ def _function(row: Row) -> Function:
         owner=owner,
         security_definer=security_definer,
         extension=extension,
+        plain=plain,
     )

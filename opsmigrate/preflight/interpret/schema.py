@@ -14,7 +14,6 @@ from opsmigrate.preflight.interpret.system import System
 from opsmigrate.preflight.interpret.thing import Dependency, Thing
 from opsmigrate.sql.names import Name
 
-NONE: Mapping[str, object] = {}
 # The session's own schema, in which relations and types are looked up first.
 TEMPORARY = "pg_temp"
 
@@ -249,7 +248,7 @@ class Signature(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function, procedure or aggregate: `kind` is pg_proc.prokind."""
+    """A function, procedure or aggregate (pg_proc.prokind); `plain` without SETOF and VARIADIC."""
 
     signature: Signature
     kind: str = "f"
@@ -260,6 +259,7 @@ class Function:
     owner: str = ""
     security_definer: bool = False
     extension: str | None = None
+    plain: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

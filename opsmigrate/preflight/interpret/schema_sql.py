@@ -196,7 +196,8 @@ SELECT n.name, p.proname::text,
        ARRAY(SELECT format_type(type, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY u (type, n)
              ORDER BY u.n),
        p.prokind::text, format_type(p.prorettype, NULL), l.lanname::text, p.provolatile::text,
-       p.proisstrict, pg_get_userbyid(p.proowner)::text, p.prosecdef, e.extname::text
+       p.proisstrict, pg_get_userbyid(p.proowner)::text, p.prosecdef, e.extname::text,
+       NOT (p.proretset OR p.provariadic <> 0 OR p.pronargdefaults > 0)
 FROM pg_proc p JOIN n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid

@@ -20,6 +20,17 @@ OF_THE_SYSTEM = frozenset({
     "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV",
 })  # fmt: skip
 SYSTEMS_PREFIXES = ("DYLD_", "LC_", "LD_", "PYTHON")
+# Of libpq's variables those that settings read to name the database, and what names the copy.
+OF_COPY = {
+    "PGDATABASE": "NAME",
+    "PGHOST": "HOST",
+    "PGPASSWORD": "PASSWORD",
+    "PGPORT": "PORT",
+    "PGUSER": "USER",
+}
+# They lead nowhere, and settings may need them; the server of the copy has no TLS.
+HARMLESS = ("PGAPPNAME", "PGCLIENTENCODING", "PGCONNECT_TIMEOUT", "PGDATESTYLE", "PGTZ")
+WITHOUT_TLS = {"PGSSLMODE": "prefer"}
 NOWHERE = ("PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGSSLCERT", "PGSSLKEY")
 # As dj-database-url and django-environ call PostgreSQL's engines.
 SCHEMES = ("cockroach", "pgsql", "postg", "psql", "redshift", "timescale")
@@ -64,17 +75,31 @@ def _is_of_the_system(name: str) -> bool:
 def scrubbed(
     variables: Mapping[str, str], live: Live, examined: str, copy: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the variables with no live password or host in them, and without libpq's own.
+    """Return the variables with no live password or host in them, and of libpq's what is harmless.
 
-    A URL of the database named `examined` becomes one of the copy, `copy`: settings that read it
-    find one. PGPASSFILE and its like lead nowhere, so that what stands in the home folder does
-    not help either.
+    A URL of the database named `examined` becomes one of the copy, `copy`, and PGHOST and its like
+    become the copy's: settings that read them find one. PGPASSFILE and its like lead nowhere, so
+    that what stands in the home folder does not help either.
     """
     others = {name: value for name, value in variables.items() if not name.startswith("PG")}
+    kept = {name: value for name, value in variables.items() if name in HARMLESS}
+    replaced = {name: str(copy[key] or "") for name, key in OF_COPY.items() if name in variables}
     return {
         **{name: clean(name, value, live, examined, copy) for name, value in others.items()},
+        **kept,
+        **replaced,
+        **{name: value for name, value in WITHOUT_TLS.items() if name in variables},
         **dict.fromkeys(NOWHERE, os.devnull),
     }
+
+
+def taken_out(variables: Mapping[str, str], words: str) -> list[str]:
+    """Return which variables of libpq a process that ended with `words` names and has not got."""
+    return [
+        name
+        for name in sorted(os.environ.keys() - variables.keys())
+        if name.startswith("PG") and re.search(rf"\b{re.escape(name)}\b", words)
+    ]
 
 
 def pointed_at_copy(

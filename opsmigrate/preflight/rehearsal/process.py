@@ -12,6 +12,7 @@ from typing import Any
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.pgtools.temporary_folder import temporary_folder
+from opsmigrate.preflight.rehearsal.credentials import taken_out
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, read_progress
 from opsmigrate.preflight.rehearsal.rehearsal_result import WITHOUT
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock, Waiting, runs_alone
@@ -61,6 +62,17 @@ def run_child(
     except ValueError:
         lines = words.strip().splitlines()
         last = lines[-1] if lines else f"exit status {child.returncode}"
+        missing = taken_out(environment, last)
+        if missing:
+            [name] = missing[:1]
+            raise UndecidedError(
+                f"the settings need {name}, which the process of the rehearsal has not got: it "
+                f"could lead to the live database ({last})",
+                id="rehearsal-broken",
+                hint=f"let the settings do without it, as in os.environ.get({name!r}); or run "
+                "without a rehearsal",
+                steps=(WITHOUT,),
+            ) from None
         raise UndecidedError(
             f"the process of the rehearsal ended prematurely: {last}",
             id="rehearsal-broken",

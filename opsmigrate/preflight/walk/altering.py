@@ -14,6 +14,7 @@ from opsmigrate.preflight.walk.changed_rows import require_fillable
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
+from opsmigrate.preflight.walk.default_values import require_value_fits
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.dependents import column_in_use
 from opsmigrate.preflight.walk.descendants import (
@@ -160,6 +161,9 @@ def alter_null(
         )
     if filled:
         require_fillable(walk, table, column)
+    if filled and default is not None:
+        # The planner computes it, whatever the rows.
+        require_value_fits(walk, table, column, table.types[column], default)
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")

@@ -115,6 +115,22 @@ def bad_values(
     )
 
 
+def too_long_for(new: str, value: Composable) -> Composable | None:
+    """Return the condition that a value is too long for the text type; None where none is."""
+    if is_array(new):
+        one = too_long_for(element(new), sql.SQL("one"))
+        each = sql.SQL(
+            "EXISTS (SELECT FROM pg_catalog.unnest({}::pg_catalog.text[]) AS one WHERE {})"
+        )
+        return None if one is None else each.format(value, one)
+    if base(new) not in UNPADDED_TEXTS or not modifiers(new):
+        return None
+    # Spaces at the end that do not fit are dropped without a word.
+    return sql.SQL(
+        "pg_catalog.rtrim(pg_catalog.substr({}::pg_catalog.text, {})) OPERATOR(pg_catalog.<>) ''"
+    ).format(value, sql.Literal(modifiers(new)[0] + 1))
+
+
 def _predicate(old: str, new: str, value: Composable, version: int) -> Composable | None:
     if is_array(old) and is_array(new):
         one = _predicate(element(old), element(new), sql.SQL("one"), version)
@@ -122,11 +138,7 @@ def _predicate(old: str, new: str, value: Composable, version: int) -> Composabl
         return None if one is None else each.format(value, one)
     kind, sizes = base(new), modifiers(new)
     if kind in UNPADDED_TEXTS and sizes:
-        # Spaces at the end that do not fit are dropped without a word.
-        return sql.SQL(
-            "pg_catalog.rtrim(pg_catalog.substr({}::pg_catalog.text, {}))"
-            " OPERATOR(pg_catalog.<>) ''"
-        ).format(value, sql.Literal(sizes[0] + 1))
+        return too_long_for(new, value)
     if old in RANGES and kind in RANGES:
         low, high = RANGES[kind]
         return sql.SQL("({} OPERATOR(pg_catalog.<) {} OR {} OPERATOR(pg_catalog.>) {})").format(

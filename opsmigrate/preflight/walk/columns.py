@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
-from django.db.models import Field, Model, Value
+from django.db.models import Field, Model
 
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
@@ -14,6 +14,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
+from opsmigrate.preflight.walk.default_values import default_fits
 from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
     add_to_children,
@@ -29,7 +30,13 @@ from opsmigrate.preflight.walk.expressions import (
     require_no_failure,
     types_of,
 )
-from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.fields import (
+    UNKNOWN,
+    column_of,
+    generated_sql,
+    is_computed,
+    is_constant,
+)
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -42,8 +49,6 @@ from opsmigrate.preflight.walk.simulated_table import (
 )
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 
-# Stands for a default that only the project's own code knows.
-UNKNOWN = "…"
 # pg_identify_object() calls a generated column by its expression.
 WORDS = {"default value": "generated column", "publication relation": "publication of"}
 
@@ -75,6 +80,7 @@ def add_column(
     walk.require_owned_children(table, column_of(field), f"adding {column_of(field)}")
     _has_number(walk, table, field)
     _rows_accept(walk, table, field, default)
+    default_fits(walk, table, field, default)
     _is_in_no_row_elsewhere(walk, table, field, default)
     if field.generated:
         expression, purpose = generated_sql(walk.connection, field), _purpose(field)
@@ -87,7 +93,7 @@ def add_column(
     add_to_children(walk, table, field, column_of(field))
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
-    if field.unique and (field.generated or _is_computed(field)):
+    if field.unique and (field.generated or is_computed(field)):
         walk.check_rows(
             table,
             f"whether the rows of {table.label} suit column {column_of(field)}",
@@ -179,7 +185,7 @@ def _value(
         if any(table.values.get(column) != live_value(column) for column in named):
             return None
         return sql.SQL("({})::{}").format(sql.SQL(expression), sql.SQL(type_))
-    if default == UNKNOWN or _is_computed(field) or _fills_itself(walk, field):
+    if default == UNKNOWN or is_computed(field) or _fills_itself(walk, field):
         return None
     if field.has_db_default():
         given: Any = field.db_default
@@ -225,7 +231,7 @@ def _rows_accept(
                 table=table.label,
                 column=column,
             )
-    if field.unique and (default is not None or _is_constant(field)):
+    if field.unique and (default is not None or is_constant(field)):
         message = f"column {column} is added to {table.label} as unique, but every row would get "
         message += "the same default, which Django computes only once"
         if _has_rows(walk, table, message, more_than=1):
@@ -239,22 +245,6 @@ def _rows_accept(
     check = field.db_parameters(connection=walk.connection)["check"]
     if check and (default is not None or field.has_db_default()):
         _default_passes(walk, table, field, default, str(check))
-
-
-def _is_constant(field: Field[Any, Any]) -> bool:
-    value = field.db_default
-    return field.has_db_default() and (
-        isinstance(value, Value) or not hasattr(value, "resolve_expression")
-    )
-
-
-def _is_computed(field: Field[Any, Any]) -> bool:
-    return field.has_db_default() and not (_is_constant(field) or _is_new_each(field))
-
-
-def _is_new_each(field: Field[Any, Any]) -> bool:
-    """Return whether the database's default is another UUID for every row."""
-    return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
 
 
 def _default_passes(

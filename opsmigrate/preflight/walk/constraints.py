@@ -9,11 +9,10 @@ from django.db.models import BaseConstraint, Field, Model
 from opsmigrate.postgres.names import as_stored, quoted, unquoted
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
-from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.conflict_remedies import KINDS
 from opsmigrate.preflight.walk.conflict_remedies import drop_constraint as drop_constraint_there
 from opsmigrate.preflight.walk.descendants import descendants
-from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk

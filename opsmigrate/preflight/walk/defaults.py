@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import Error
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
-from opsmigrate.postgres.driver_errors import first_line, sqlstate
-from opsmigrate.postgres.search_path import transaction_as_project
-from opsmigrate.preflight.walk.casts import castable
-from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.default_values import why_not_assigned
 from opsmigrate.preflight.walk.descendants import descendants
-from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.preflight.walk.weak_not_null import require_strong
-from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step, statement
 
 SETS = " SET DEFAULT "
-# What a constant in quotes is, until something says what it stands for.
-UNTYPED = ("unknown", "text")
-INVALID_VALUE = "22"
 
 
 def alter_default(
@@ -94,19 +86,7 @@ def _require_fit(
     connection: Any = walk.connection
     type_ = table.types[column]
     value = sql.SQL(connection.ops.compose_sql(text, params))
-    try:
-        with transaction_as_project(connection, "READ ONLY") as cursor:
-            cursor.execute(
-                sql.SQL("SELECT pg_catalog.pg_typeof({})::pg_catalog.text").format(value)
-            )
-            kind = cursor.fetchone()[0]
-            if kind in UNTYPED:
-                cursor.execute(sql.SQL("SELECT {}::{}").format(value, sql.SQL(in_full(type_))))
-    except Error as error:
-        words = first_line(error) if (sqlstate(error) or "").startswith(INVALID_VALUE) else None
-    else:
-        may = kind in UNTYPED or castable(connection, kind, type_, explicit=False)
-        words = None if may is not False else f"{kind} does not become {type_} automatically"
+    words = why_not_assigned(connection, value, type_, computed=False)
     if words and walk.sees_everything():
         walk.ledger.find(
             "default-in-the-way",

@@ -3,9 +3,12 @@
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
+from django.db.models import Field, Value
 
 from opsmigrate.postgres.names import as_stored
+
+# Stands for a default that only the project's own code knows.
+UNKNOWN = "…"
 
 
 def column_of(field: "Field[Any, Any]") -> str:
@@ -30,3 +33,21 @@ def is_generated(field: "Field[Any, Any]") -> bool:
 def is_auto(field: "Field[Any, Any]") -> bool:
     """Return whether the database counts the column's values itself."""
     return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
+
+
+def is_constant(field: "Field[Any, Any]") -> bool:
+    """Return whether the database's default is one value, which the migration knows."""
+    value = field.db_default
+    return field.has_db_default() and (
+        isinstance(value, Value) or not hasattr(value, "resolve_expression")
+    )
+
+
+def is_computed(field: "Field[Any, Any]") -> bool:
+    """Return whether the database's default is an expression, of which nothing is known."""
+    return field.has_db_default() and not (is_constant(field) or is_new_each(field))
+
+
+def is_new_each(field: "Field[Any, Any]") -> bool:
+    """Return whether the database's default is another UUID for every row."""
+    return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")

@@ -20,6 +20,7 @@ from opsmigrate.preflight.walk.expressions import require_fit, require_no_failur
 from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
+from opsmigrate.preflight.walk.index_methods import require_method
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import (
     require_operator_class,
@@ -193,6 +194,8 @@ def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: s
             table=table.label,
         )
         return
+    several = len(keys or columns) > 1
+    require_method(walk, name, method, several=several, include=bool(_include(statement)))
     for key in keys:
         require_operator_class_of_key(walk, table, key, index=name, method=method)
     for number, column in enumerate(() if keys else columns):

@@ -37,6 +37,9 @@ from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.waiting_triggers import doubt_if_triggers_wait
 from opsmigrate.steps import Step, statement
 
+# What stands within CREATE TABLE, unless it is deferred.
+OF_THE_TABLE = (CheckConstraint, UniqueConstraint)
+
 
 class SchemaWalk:
     """Asks, notes what is wrong in the ledger, and goes on as if the step had been done.
@@ -121,8 +124,13 @@ class SchemaWalk:
             )
         return table
 
-    def create_table(self, model: type[Model]) -> SimulatedTable:
-        """CREATE TABLE: the name must be free, and the types there."""
+    def create_table(
+        self, model: type[Model], *, constraints_deferred: bool = False
+    ) -> SimulatedTable:
+        """CREATE TABLE: the name must be free, and the types there.
+
+        `constraints_deferred` says that Django makes them by statements of their own.
+        """
         db_table = model._meta.db_table
         taken = self.schema.kind(db_table)
         if taken:
@@ -135,7 +143,8 @@ class SchemaWalk:
                 table=self.schema.label(db_table),
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
-        for field in model._meta.local_fields:
+        # A CompositePrimaryKey and a ForeignObject have no column of their own.
+        for field in model._meta.local_concrete_fields:
             self.define_column(table, field)
         table.numbers = len(table.types)
         if table.numbers > MOST_COLUMNS:
@@ -149,7 +158,8 @@ class SchemaWalk:
         primary = tuple(column_of(field) for field in model._meta.pk_fields)
         table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:
-            self._constrain(table, model, constraint)
+            if not (constraints_deferred and isinstance(constraint, OF_THE_TABLE)):
+                self._constrain(table, model, constraint)
         return table
 
     def _constrain(

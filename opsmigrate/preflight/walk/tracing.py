@@ -17,11 +17,12 @@ from opsmigrate.postgres.names import is_qualified
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
-from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column, require_generated
+from opsmigrate.preflight.walk.columns import add_column, drop_column, require_generated
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
+from opsmigrate.preflight.walk.default_values import database_default_fits
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
-from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
@@ -207,7 +208,13 @@ class TracingEditor(DatabaseSchemaEditor):
     def create_model(self, model: type[Model]) -> None:
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
-            table = self.walk.create_table(model)
+            fields = model._meta.local_concrete_fields
+            # Beside a parameter, constraints are statements of their own (table_sql).
+            deferred = any(self.column_sql(model, field)[1] for field in fields)
+            table = self.walk.create_table(model, constraints_deferred=deferred)
+            for field in fields:
+                if field.has_db_default():
+                    database_default_fits(self.walk, table, field, computed=False)
             for field in filter(is_generated, model._meta.local_fields):
                 require_generated(self.walk, table, field)
             for constraint in filter(is_exclusion, model._meta.constraints):

@@ -8,6 +8,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
+from opsmigrate.preflight.interpret.queries import is_setting
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
 from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
@@ -26,9 +27,9 @@ KEYS = frozenset("fpux")
 MORE_THAN_ITS_ROWS = frozenset(
     {"from_clause", "using_clause", "returning_list", "returning_clause", "with_clause"}
 )
-UPDATE, DELETE = "update_stmt", "delete_stmt"
+SELECT, UPDATE, DELETE = "select_stmt", "update_stmt", "delete_stmt"
 # What these say of rows is not asked.
-NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", "select_stmt"})
+NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", SELECT})
 # Of these parts an expression may consist: the same for the same row, whoever asks.
 PLAIN = frozenset(
     {"A_Const", "A_Expr", "BoolExpr", "Boolean", "CaseExpr", "CaseWhen", "CoalesceExpr"}
@@ -61,7 +62,7 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     if kind == INSERT:
         return is_plain_insert(walk, step)
     if kind in NOT_ASKED:
-        return False
+        return kind == SELECT and is_setting(step.statement.node)
     if kind not in (UPDATE, DELETE):
         return True
     relations = [step.before.relations.get(name) for name in written]

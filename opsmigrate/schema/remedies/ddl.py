@@ -21,7 +21,7 @@ def editing(case: DriftCase) -> Iterator[Any]:
     """
     named: dict[type[Model], str] = {}
     field: Any
-    for field in case.model._meta.local_fields:
+    for field in case.model._meta.local_concrete_fields:
         if field.is_relation:
             target = field.target_field.model
             named[target] = target._meta.db_table

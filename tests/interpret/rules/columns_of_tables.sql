@@ -104,3 +104,13 @@ ALTER TABLE r ADD COLUMN n1 text COLLATE "default"
 ALTER TABLE r ADD COLUMN n1 nowhere.type
 ALTER TABLE r ADD COLUMN n1 shade DEFAULT 'dark'
 ALTER TABLE r ADD COLUMN n1 timestamptz NOT NULL DEFAULT clock_timestamp()
+ALTER TABLE ks_c ALTER COLUMN c SET STATISTICS 3 -- unknown
+ALTER TABLE IF EXISTS nope ADD COLUMN a int
+ALTER TABLE t ALTER COLUMN 1 SET STATISTICS 3 -- unknown
+CREATE TABLE n AS SELECT stable_f(id) AS a FROM t; DROP FUNCTION stable_f(integer)
+CREATE TABLE c1 (a name); CREATE VIEW n AS SELECT lower(a) AS c, a::text AS d, length(a) AS e FROM c1
+ALTER TABLE nope.t ADD COLUMN a int
+ALTER TABLE postgres.public.t ADD COLUMN a int -- unknown
+ALTER TABLE pg_class ADD COLUMN a int -- unknown
+CREATE TEMP TABLE n (a int) ON COMMIT DROP; INSERT INTO n VALUES (1) -- unknown
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC -- unknown

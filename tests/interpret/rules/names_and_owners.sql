@@ -433,3 +433,25 @@ GRANT USAGE ON SEQUENCE t TO interpret_migrator
 ALTER TYPE t RENAME ATTRIBUTE n TO n1
 REINDEX (TABLESPACE nope) TABLE ks -- unknown
 CREATE INDEX ON ks (a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a)
+CREATE INDEX x ON t (n); ALTER TABLE x RENAME COLUMN n TO m -- unknown
+ALTER TABLE t_pkey SET SCHEMA other
+COMMENT ON TABLE pg_class IS 'x' -- unknown
+COMMENT ON TABLE nope.t IS 'x'
+COMMENT ON COLUMN t_pkey.id IS 'x' -- unknown
+GRANT SELECT ON ALL TABLES IN SCHEMA nope TO PUBLIC
+GRANT USAGE (last_value) ON seq TO PUBLIC -- unknown
+GRANT USAGE ON SEQUENCE t TO PUBLIC
+GRANT SELECT (nope) ON t TO PUBLIC
+CREATE POLICY n ON v USING (id > 0)
+CREATE POLICY n ON pol USING (id > 0); ALTER TABLE pol DROP COLUMN id
+ALTER POLICY nope ON v USING (true)
+ALTER TABLE IF EXISTS nope RENAME TO x
+ALTER TYPE comp RENAME ATTRIBUTE cx TO cz CASCADE
+ALTER TABLE v RENAME CONSTRAINT a TO b
+CREATE TABLE k1 (a int CONSTRAINT c NOT NULL); CREATE TABLE k2 (CONSTRAINT d NOT NULL a) INHERITS (k1); ALTER TABLE k1 RENAME CONSTRAINT c TO n -- unknown
+CREATE TYPE other.e AS ENUM ('a'); CREATE FUNCTION f(other.e) RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER SCHEMA other RENAME TO nn -- unknown
+CREATE TYPE other.e AS ENUM ('a'); CREATE DOMAIN dd AS other.e; ALTER SCHEMA other RENAME TO nn -- unknown
+COMMENT ON COLUMN pg_class.oid IS 'x' -- unknown
+COMMENT ON FUNCTION pg_catalog.abs(int) IS 'x' -- unknown
+ALTER SCHEMA nope OWNER TO CURRENT_USER
+ALTER TABLE ident OWNER TO CURRENT_USER

@@ -223,3 +223,18 @@ DROP TABLE to_kp; CREATE TABLE f2 (p integer REFERENCES kp1 (p)); INSERT INTO f2
 CREATE VIEW gv AS SELECT max(id) AS a FROM t; SELECT * FROM gv FOR UPDATE -- unknown
 CREATE VIEW vm AS SELECT id FROM m; SELECT * FROM vm FOR UPDATE -- unknown
 SELECT nextval('a.b.c') -- unknown
+INSERT INTO t (id, n) SELECT id, n FROM r
+INSERT INTO t (id, n) SELECT id, s FROM m
+INSERT INTO ident SELECT 1
+INSERT INTO ident SELECT * FROM r
+MERGE INTO r USING t ON r.id = 1 WHEN MATCHED THEN UPDATE SET orphan = 2
+WITH w AS (DELETE FROM r RETURNING id) INSERT INTO ks (a) SELECT id FROM w -- unknown
+SELECT nope.f(id) FROM t
+UPDATE t SET n = n / 0
+DELETE FROM r WHERE id / 0 = 1
+INSERT INTO ks (a) VALUES (1 / 0)
+INSERT INTO t (id, sh) SELECT id, 'nope' FROM r
+WITH w AS (DELETE FROM r RETURNING id) UPDATE t SET n = 1 FROM w WHERE w.id = t.id -- unknown
+WITH w AS (UPDATE casc SET t_id = NULL RETURNING id) DELETE FROM r USING w WHERE w.id = r.id -- unknown
+INSERT INTO t (id) VALUES (1), (1) ON CONFLICT (id) DO UPDATE SET s = 'y'
+INSERT INTO ident (b) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 3

@@ -89,9 +89,9 @@ def _require_no_column_of_it(altering: Altering, table: Relation, column: Column
         if step.schema.version < LOOKS_AT_PARTITIONED:
             raise UnknownError("the row type of a partitioned table", table.name)
         require_no_column_of(step, table.name)
-    elif table.kind == "f":
+    elif table.kind == "f" or column.generated == "v":
         require_no_column_of(step, table.name)
-    elif column.generated != "v" and table.kind == "r":
+    elif table.kind == "r":
         # When rows are gone through (ATRewriteTables).
         altering.later(Pass.ROWS, lambda: require_no_column_of(step, table.name))
 

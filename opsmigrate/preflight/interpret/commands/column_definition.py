@@ -139,7 +139,9 @@ def _read_constraint(step: Step, found: Definition, node: Any) -> None:
     elif kind in ("CONSTR_NULL", "CONSTR_NOTNULL"):
         _read_null(step, found, node, not_null=kind == "CONSTR_NOTNULL")
     elif kind == "CONSTR_DEFAULT":
-        if found.default is not None and not found.generated:
+        if found.generated:
+            step.refuse("42601", "default-and-generation", column=found.name)
+        if found.default is not None:
             step.refuse("42601", "two-defaults", column=found.name)
         found.default = node.raw_expr
     elif kind == "CONSTR_IDENTITY":

@@ -81,6 +81,8 @@ def _require_for_key(altering: Altering, table: Name, known: Constraint) -> None
 def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool = True) -> None:
     """Have a constraint added in the pass of its kind."""
     kind = label(node, "contype")
+    if kind in (*KINDS, "CONSTR_FOREIGN") and altering.relation(table).kind == "f":
+        altering.refuse("0A000", "constraint-of-foreign-table", table)
     if kind in KINDS and node.indexname:
         altering.later(Pass.ADD_INDEX_CONSTRAINT, lambda: add_using_index(altering, table, node))
     elif kind in KINDS:

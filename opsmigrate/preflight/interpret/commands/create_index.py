@@ -272,19 +272,18 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
 
 def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> bool:
     """Return whether an index of a partition may belong to that of its table (CompareIndexInfo)."""
-    if one.parent is not None:
+    if one.parent is not None or one.exclusion:
         return False
     if wanted.kind:
-        own = partition.constraints.get(one.name)
         # A key that is unique does for a primary one, and the other way round.
-        if own is None or (own.kind == "x") != (wanted.kind == "x"):
+        if one.name not in partition.constraints:
             return False
     elif one.name in {each.index for each in partition.constraints.values() if each.kind != "f"}:
         # That of a constraint would do, but it is not tried here whether it is taken.
         raise UnknownError("which index of a partition is attached", partition.name)
     return (
-        (one.method, one.unique, one.exclusion, one.nulls_distinct, one.include)
-        == (other.method, other.unique, other.exclusion, other.nulls_distinct, other.include)
+        (one.method, one.unique, one.nulls_distinct, one.include)
+        == (other.method, other.unique, other.nulls_distinct, other.include)
         and len(one.keys) == len(other.keys)
         and same_expression(one.predicate, other.predicate)
         and all(map(_same_key, one.keys, other.keys))

@@ -223,7 +223,7 @@ def _comparable(step: Step, ours: str, theirs: str, classes: tuple[str, ...] | N
     if found is None:
         raise UnknownError(f"the operators of {theirs}")
     one, other = base_type(schema, ours), base_type(schema, theirs)
-    if found.type in POLYMORPHIC or found.type == "record":
+    if found.type in POLYMORPHIC:
         return one == other
     if equality(schema, found, one) is not None:
         return True

@@ -46,6 +46,7 @@ def create(step: Step, node: Any) -> None:
         kind="p" if node.is_procedure else "f",
         returns=_result(step, node, outputs),
         owner=step.schema.role,
+        plain=_is_plain(node),
     )
     made = _with_options(step, made, node.options)
     _require_language(step, made.language)
@@ -84,6 +85,15 @@ def _result(step: Step, node: Any, outputs: list[str]) -> str:
     type_name.CopyFrom(node.return_type)
     type_name.setof = False
     return without_modifier(find_type(step.schema, type_name))
+
+
+def _is_plain(node: Any) -> bool:
+    parameters = [each.function_parameter for each in node.parameters]
+    several = {"FUNC_PARAM_VARIADIC", "FUNC_PARAM_TABLE"} & {
+        label(each, "mode") for each in parameters
+    }
+    given = any(each.HasField("defexpr") for each in parameters)
+    return not (several or given or node.return_type.setof)
 
 
 def _with_options(step: Step, function: Function, options: Any) -> Function:

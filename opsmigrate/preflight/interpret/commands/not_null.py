@@ -162,12 +162,13 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     """ADD [CONSTRAINT name] NOT NULL column, of PostgreSQL 18."""
     step = altering.step
     column = as_stored(node.keys[0].string.sval)
-    altering.column(table, column)
     relation = altering.relation(table)
+    if node.is_no_inherit and relation.kind == "p":
+        # Before the column is looked for (transformTableConstraint).
+        altering.refuse("0A000", "no-inherit-partitioned", table, column=column)
+    altering.column(table, column)
     known = not_null_of(relation, column)
     name = as_stored(node.conname)
-    if node.is_no_inherit and relation.kind == "p":
-        altering.refuse("0A000", "no-inherit-partitioned", table, column=column)
     if known is not None:
         _require_the_same(altering, table, known, node)
         if not known.local:

@@ -9,8 +9,12 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.expressions import references
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
+
+# What of a range is no column, though it is written like one.
+LIMITS = ((("minvalue",),), (("maxvalue",),))
 
 DEFAULT = "DEFAULT"
 
@@ -53,9 +57,18 @@ def require_bound(step: Step, parent: Relation, node: Any) -> None:
         step.refuse("42P16", "remainder", relation=parent.name)
 
 
+def _require_constants(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse columns in a bound."""
+    limits = (*node.lowerdatums, *node.upperdatums)
+    values = [each for each in limits if references(each) not in LIMITS]
+    if any(references(each) for each in (*node.listdatums, *values)):
+        step.refuse("0A000", "column-in-bound", relation=parent.name)
+
+
 def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
     """Return the bound; the default partition may have rows that belong to it."""
     require_bound(step, parent, node)
+    _require_constants(step, parent, node)
     bound = _bound_of(node)
     if any(_is_converted(each.type) for each in parent.columns.values()):
         raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)

@@ -31,6 +31,8 @@ from opsmigrate.sql.expressions import columns_used_by, same_expression
 from opsmigrate.sql.names import Name
 
 IDENTITY_OF_PARTITIONS = 170_000
+# Before, at least in 14, DETACH takes the parts of a partition's own key for those of its table.
+TELLS_KEYS_APART = 160_000
 WRONG_KIND_FIRST = 180_000
 LABELS = {"p": "pkey", "u": "key", "x": "excl"}
 
@@ -246,8 +248,10 @@ def _attach_index(step: Step, parent: Relation, table: Name, index: Index) -> No
 
 def _alike(one: Index, other: Index) -> bool:
     """Return whether an index may belong to another (CompareIndexInfo)."""
-    facts = ("include", "method", "unique", "nulls_distinct", "exclusion")
-    if not other.valid or any(getattr(one, fact) != getattr(other, fact) for fact in facts):
+    facts = ("include", "method", "unique", "nulls_distinct")
+    if one.exclusion or not other.valid:
+        return False
+    if any(getattr(one, fact) != getattr(other, fact) for fact in facts):
         return False
     bare = [
         [replace(key, expression=None, descending=False, nulls_first=False) for key in each.keys]
@@ -301,7 +305,12 @@ def _without_clones(step: Step, child: Name) -> None:
 
 def _detached(step: Step, parent: Relation, child: Relation) -> None:
     below = children_of(step.schema, child.name)
-    if below and any(key.kind == "f" and key.parent for key in child.constraints.values()):
+    copies = [each for each in child.constraints.values() if each.kind == "f" and each.parent]
+    # Others are below a key of its own, to a partitioned table.
+    keys = [key for key in copies if key.parent is not None and key.parent[0] == parent.name]
+    if len(keys) < len(copies) and step.schema.version < TELLS_KEYS_APART:
+        raise UnknownError("a partition's own key to a partitioned table", child.name, parent.name)
+    if below and keys:
         raise UnknownError("foreign keys below a partition", child.name, parent.name)
     if any(each.parent == parent.name for each in child.triggers.values()):
         if any(each.parent is None for each in child.triggers.values()) and below:
@@ -309,8 +318,8 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
         _without_clones(step, child.name)
     for name in descendants_of(step.schema, child.name) if child.kind == "p" else ():
         step.effects.lock(name, ACCESS_EXCLUSIVE)
-    for key in child.constraints.values():
-        if key.kind == "f" and key.parent is not None and key.target is not None:
+    for key in keys:
+        if key.target is not None:
             if step.known(key.target).kind == "p" and children_of(step.schema, key.target):
                 raise UnknownError("a foreign key to a partitioned table", child.name, parent.name)
             step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,15 @@ from opsmigrate.preflight.interpret.effects import Question, RefusedError, Unkno
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
 from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.literals import TEXTS
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
-from opsmigrate.sql.expressions import columns_used_by
+from opsmigrate.sql.expressions import columns_used_by, nodes_in
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.types import without_modifier
 
 # What rests on a column and is not in the way, or is looked at by itself.
 MADE_AGAIN = frozenset({"statistics", "index", "constraint", "default", "relation", "column"})
@@ -78,7 +81,7 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
             _remember_index(altering, table, index)
     for constraint in table.constraints.values():
         if constraint.kind == "c" and column in columns_used_by(constraint.condition or "true"):
-            _remember_check(altering, table.name, constraint)
+            _remember_check(altering, table, constraint)
         elif constraint.kind == "f" and column in constraint.columns:
             _remember_key(altering, table.name, constraint)
         elif constraint.kind == "n" and column in constraint.columns:
@@ -132,12 +135,13 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
             return
         _keep_collations(altering, table, index)
         after = _sorted_by(altering, relation, index)
-        _require_predicate(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
         kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
         if relation.kind == "r" and (not kept or table.name in altering.rewritten):
             step.effects.builds.add(name)
 
+    # What they say is read for all indexes before any is made (ATPostAlterTypeCleanup).
+    altering.later(Pass.ALTER_TYPE, lambda: _require_expressions(altering, table, index))
     altering.later(Pass.OLD_INDEX, act)
 
 
@@ -176,20 +180,47 @@ def _same(one: Any, other: Any) -> bool:
     return facts[1] == later[1] and (before.type not in POLYMORPHIC or facts[0] == later[0])
 
 
-def _require_predicate(altering: Altering, table: Relation, index: Index) -> None:
+def _require_expressions(altering: Altering, before: Relation, index: Index) -> None:
+    table = altering.relation(before.name)
     if index.predicate is not None:
         place = Place(schema=altering.step.schema, table=table, word="predicate")
-        _holds_for_other_type(place, table, index.predicate)
+        _holds_for_other_type(place, before, index.predicate)
+    for key in index.keys:
+        if key.expression is not None:
+            place = Place(schema=altering.step.schema, table=table, word="index")
+            typed(place, parse_expression(key.expression))
 
 
-def _holds_for_other_type(place: Place, table: Relation, text: str) -> None:
+def _holds_for_other_type(place: Place, before: Relation, text: str) -> None:
+    """Refuse a condition that does not suit the columns as they are now, of the table in place."""
+    table = place.table or before
+    types = [
+        {without_modifier(each.columns[name].type) for each in (before, table)}
+        for name in columns_used_by(text)
+        if name in before.columns and name in table.columns
+    ]
+    changed = any(len(each) > 1 and not each <= TEXTS for each in types)
+    if changed and _has_plain_text(parse_expression(text)):
+        # The server has given the text the type that was the column's.
+        raise UnknownError("whether a condition suits another type", before.name)
     try:
         condition(place, parse_expression(text))
     except RefusedError as error:
         if error.refusal.kind == "literal":
             # The server has it with the type that it had, which a text need not say.
-            raise UnknownError("whether a condition suits another type", table.name) from error
+            raise UnknownError("whether a condition suits another type", before.name) from error
         raise
+
+
+def _has_plain_text(node: Any) -> bool:
+    """Return whether there is a text without a type, which the server never has in its own."""
+    kinds = Counter(
+        "cast" if each.DESCRIPTOR.name == "TypeCast" else "text"
+        for each in nodes_in(node)
+        if (each.DESCRIPTOR.name == "TypeCast" and each.arg.a_const.WhichOneof("val") == "sval")
+        or (each.DESCRIPTOR.name == "A_Const" and each.WhichOneof("val") == "sval")
+    )
+    return kinds["text"] > kinds["cast"]
 
 
 def _classes(altering: Altering, table: Relation, index: Index) -> Sequence[OperatorClass | None]:
@@ -220,13 +251,13 @@ def _class(altering: Altering, table: Relation, key: Key, index: Index) -> Opera
     return named
 
 
-def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> None:
+def _remember_check(altering: Altering, table: Relation, constraint: Constraint) -> None:
     def act() -> None:
-        relation = altering.relation(table)
+        relation = altering.relation(table.name)
         if constraint.name not in relation.constraints:
             return
         place = Place(schema=altering.step.schema, table=relation, word="check")
-        _holds_for_other_type(place, relation, constraint.condition or "true")
+        _holds_for_other_type(place, table, constraint.condition or "true")
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)

@@ -10,6 +10,7 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUS
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret import renaming, renaming_types
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.commands.objects import need_of_another_name
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -45,7 +46,8 @@ def rename(step: Step, node: Any) -> None:
     kind = label(node, "rename_type")
     rule = RENAMES.get(kind)
     if rule is None:
-        raise UnknownError(f"RENAME of {kind} is not interpreted")
+        need_of_another_name(step, kind, node.object)
+        raise UnknownError(f"RENAME of {kind} is not interpreted", rights_told=True)
     rule(step, node, as_stored(node.newname))
 
 
@@ -184,7 +186,6 @@ def _constraint(step: Step, node: Any, new: str) -> None:
     if table.kind not in WITH_COLUMNS:
         step.refuse("42809", "wrong-kind", relation=table.name)
     old = as_stored(node.subname)
-    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
     own = table.constraints.get(old)
     if own is None:
@@ -243,7 +244,10 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
         if new in parts and not same:
             step.refuse("42710", "name-taken", relation=table.name, name=new)
         step.schema = renaming.rename_part(step.schema, kind, table.name, (old, new))
-        if kind == "trigger":
+        if kind == "trigger" and step.schema.version >= CHILDREN_RENAMED_WITH_TRIGGERS:
+            # Whether or not they have it from there.
+            for each in descendants_of(step.schema, table.name) if table.kind == "p" else ():
+                step.effects.lock(each, ACCESS_EXCLUSIVE)
             _copies(step, table.name, (old, new))
 
     return rule
@@ -257,12 +261,9 @@ def _require_own(step: Step, table: Relation, trigger: Trigger) -> None:
 
 def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
     """Rename the triggers of partitions with that of the partitioned table."""
-    if step.schema.version < CHILDREN_RENAMED_WITH_TRIGGERS:
-        return
     for child in children_of(step.schema, table):
         own = step.known(child).triggers.get(pair[0])
         if own is not None and own.parent == table:
-            step.effects.lock(child, ACCESS_EXCLUSIVE)
             if pair[0] != pair[1] and pair[1] in step.known(child).triggers:
                 step.refuse("42710", "name-taken", relation=child, name=pair[1])
             step.schema = renaming.rename_part(step.schema, "trigger", child, pair)

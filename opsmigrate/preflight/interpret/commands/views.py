@@ -34,18 +34,30 @@ from opsmigrate.sql.ranges import LOCKED, ranges_of
 MATERIALIZED = "OBJECT_MATVIEW"
 CHECK_OPTIONS = {"LOCAL_CHECK_OPTION": "local", "CASCADED_CHECK_OPTION": "cascaded"}
 
+BOOLEANS = ("true", "false", "on", "off")
+OPTIONS = {
+    "security_barrier": BOOLEANS,
+    "security_invoker": BOOLEANS,
+    "check_option": ("local", "cascaded"),
+}
+INVOKES = 150_000
+
 
 def create_view(step: Step, node: Any) -> None:
     """CREATE [OR REPLACE] VIEW."""
     schema, plain = range_name(node.view)
     query = node.query.select_stmt
+    _need_to_make(step, node)
     # The query is looked at before the place of the view (DefineView).
     given, uses = _analysed(step, Name(step.schema.home(schema) or schema or "", plain), query)
     name = Name(home_of(step, node.view), plain)
-    step.effects.need("CREATE", "schema", (name.schema,))
     former = step.schema.relations.get(name)
-    columns = _columns(step, given, node.aliases)
-    options = {_option(each.def_elem) for each in node.options}
+    listed = _columns(step, given, node.aliases)
+    if node.replace and step.schema.is_taken(name):
+        # Before a name is looked for twice, which only new columns can be.
+        _require_replaceable(step, name, listed)
+    columns = _by_name(step, listed)
+    options = {_option(step, each.def_elem, name) for each in node.options}
     check = CHECK_OPTIONS.get(label(node, "with_check_option"))
     made = Relation(
         name=name,
@@ -58,13 +70,24 @@ def create_view(step: Step, node: Any) -> None:
         uses=uses,
         options=frozenset(options | ({f"check_option={check}"} if check else set())),
     )
-    if node.replace and step.schema.is_taken(name) and (former is None or former.kind != "v"):
-        step.refuse("42809", "wrong-kind", relation=name)
     if former is not None and node.replace:
         made = _replaced(step, former, made)
     else:
         _require_free(step, name)
     _put(step, made, given, query)
+
+
+def _need_to_make(step: Step, node: Any) -> None:
+    """Note what a view needs, which asks for no right on what it reads."""
+    schema, name = range_name(node.view)
+    home = step.schema.home(schema)
+    if node.view.relpersistence == "t":
+        step.effects.need("TEMPORARY", "database", ())
+    elif home is not None:
+        step.effects.need("CREATE", "schema", (home,))
+        former = step.schema.relations.get(Name(home, name))
+        if node.replace and former is not None and former.kind == "v":
+            step.effects.need("OWNER", "relation", former.name)
 
 
 def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], frozenset[Use]]:
@@ -78,8 +101,14 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     try:
         given = columns_of(query, node, {})
     except UnknownError as error:
-        tables = {relation.name for _, relation in read(step, node)}
-        raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
+        # What is read is told where it is, and a view needs no right on it.
+        rights = list(step.effects.rights)
+        try:
+            tables = {relation.name for _, relation in read(step, node)}
+        finally:
+            step.effects.rights = rights
+        why = error.unknown.why
+        raise UnknownError(why, name, *sorted(tables), rights_told=True) from error
     condition_holds(step, node)
     step.effects.unread = not is_understood(step, node)
     for each in ranges_of(node):
@@ -88,36 +117,47 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     return given, query.uses()
 
 
-def _columns(step: Step, given: tuple[Given, ...], aliases: Any) -> dict[str, Column]:
+def _columns(step: Step, given: tuple[Given, ...], aliases: Any) -> list[Column]:
     own = name_parts(aliases)
     if len(own) > len(given):
         step.refuse("42601", "too-many-columns")
-    columns: dict[str, Column] = {}
-    for number, each in enumerate(given, 1):
-        name = own[number - 1] if number <= len(own) else each.name
-        if name in columns:
-            step.refuse("42701", "column-twice", column=name)
-        columns[name] = Column(
-            name=name, number=number, type=each.type or "?", collation=each.collation
+    return [
+        Column(
+            name=own[number - 1] if number <= len(own) else each.name,
+            number=number,
+            type=each.type or "?",
+            collation=each.collation,
         )
-    return columns
+        for number, each in enumerate(given, 1)
+    ]
 
 
-def _option(option: Any) -> str:
+def _by_name(step: Step, columns: list[Column]) -> dict[str, Column]:
+    found: dict[str, Column] = {}
+    for each in columns:
+        if each.name in found:
+            step.refuse("42701", "column-twice", column=each.name)
+        found[each.name] = each
+    return found
+
+
+def _option(step: Step, option: Any, view: Name) -> str:
     value = option.arg.string.sval if option.HasField("arg") else "true"
-    if option.HasField("arg") and option.arg.WhichOneof("node") != "string":
-        raise UnknownError(f"the option {option.defname}")
+    if value not in OPTIONS.get(option.defname, ()):
+        raise UnknownError(f"the option {option.defname}", view)
+    if option.defname == "security_invoker" and step.schema.version < INVOKES:
+        step.refuse("22023", "unknown-option", name=option.defname)
     return f"{option.defname}={value}"
 
 
-def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
-    if former.kind != "v":
-        step.refuse("42809", "wrong-kind", relation=former.name)
-    step.known(former.name)
-    step.effects.lock(former.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", former.name)
+def _require_replaceable(step: Step, name: Name, after: list[Column]) -> None:
+    """Refuse what cannot be replaced, and columns other than its own (checkViewColumns)."""
+    former = step.schema.relations.get(name)
+    if former is None or former.kind != "v":
+        step.refuse("42809", "wrong-kind", relation=name)
+    step.known(name)
+    step.effects.lock(name, ACCESS_EXCLUSIVE)
     before = sorted(former.columns.values(), key=lambda each: each.number)
-    after = list(made.columns.values())
     if len(after) < len(before):
         step.refuse("42P16", "columns-lost", relation=former.name)
     for old, new in zip(before, after, strict=False):
@@ -125,6 +165,9 @@ def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
             raise UnknownError("the type of a column of a view", former.name)
         if (old.name, old.type, old.collation) != (new.name, new.type, new.collation):
             step.refuse("42P16", "other-column", relation=former.name, column=old.name)
+
+
+def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
     dependencies = {
         on: frozenset(each for each in every if each.by != thing_of(former.name))
         for on, every in step.schema.dependencies.items()
@@ -199,7 +242,12 @@ def select_into(step: Step, node: Any) -> None:
 
 
 def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> None:
-    name = Name(home_of(step, into.rel), range_name(into.rel)[1])
+    try:
+        name = Name(home_of(step, into.rel), range_name(into.rel)[1])
+    except UnknownError as error:
+        # What it reads, it has to read wherever it puts that.
+        read(step, query)
+        raise UnknownError(error.unknown.why, rights_told=True) from error
     step.effects.need("CREATE", "schema", (name.schema,))
     if leave and step.schema.is_taken(name):
         # What is wrong with the query is told all the same.
@@ -212,7 +260,7 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
     given, uses = _analysed(step, name, query)
     if step.schema.is_taken(name):
         step.refuse("42P07", "name-taken", relation=name)
-    columns = _columns(step, given, into.col_names)
+    columns = _by_name(step, _columns(step, given, into.col_names))
     _require_free(step, name)
     made = Relation(
         name=name,

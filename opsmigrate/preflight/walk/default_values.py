@@ -1,0 +1,161 @@
+"""Whether the value that a default gives to rows becomes the type of its column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.models import Field
+
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.driver_errors import first_line, sqlstate
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.casts import castable, too_long_for
+from opsmigrate.preflight.walk.expressions import require_fit, types_of
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_constant
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.type_compatibility import always_casts
+from opsmigrate.schema.types import in_full
+from opsmigrate.sql.expressions import functions_named_in
+
+# What a constant in quotes is, until something says what it stands for.
+UNTYPED = ("unknown", "text")
+INVALID_VALUE = "22"
+OTHERS = """
+SELECT FROM pg_proc WHERE proname = ANY(%s::text[])
+    AND (provolatile = 'v' OR pronamespace <> 'pg_catalog'::regnamespace)
+LIMIT 1
+"""
+
+
+def default_fits(
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
+) -> None:
+    """ADD COLUMN: report if the default of the field does not suit its type.
+
+    What is no volatile function is computed even where the table has no rows (StoreAttrDefault,
+    heap.c), but for a partitioned table without partitions, which has nowhere to put it.
+    """
+    computed = table.kind != "p" or bool(walk.relatives.descendants(table))
+    if field.has_db_default():
+        database_default_fits(walk, table, field, computed=computed)
+    elif computed and default not in (None, UNKNOWN):
+        require_value_fits(walk, table, column_of(field), _type(walk, field), default)
+
+
+def database_default_fits(
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], *, computed: bool
+) -> None:
+    """Report if a default of the database's own does not suit its type, or cannot be `computed`."""
+    if field.generated:
+        return
+    editor: Any = walk.connection.schema_editor()
+    text = _composed(walk, *editor.db_default_sql(field))
+    if text is None:
+        return
+    if is_constant(field):
+        why = why_not_assigned(
+            walk.connection, sql.SQL(text), _type(walk, field), computed=computed
+        )
+        _report(walk, table, column_of(field), _type(walk, field), why)
+    else:
+        _expression_fits(walk, table, field, text, computed=computed)
+
+
+def require_value_fits(
+    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str, default: object
+) -> None:
+    """Report if a value of Django's cannot be assigned to the type; it is assigned at once."""
+    text = _composed(walk, "%s", [default])
+    if text is not None:
+        why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
+        _report(walk, table, column, type_, why)
+
+
+def _expression_fits(
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], text: str, *, computed: bool
+) -> None:
+    column, type_ = column_of(field), _type(walk, field)
+    purpose = f"the default of column {column}"
+    if not require_fit(walk, table, text, purpose, by_row=not computed, computed=computed):
+        return
+    kinds = types_of(walk, table, text)
+    if kinds and castable(walk.connection, kinds[0], type_, explicit=False) is False:
+        _report(walk, table, column, type_, f"{kinds[0]} is not converted automatically")
+    elif computed and _may_be_computed(walk, text):
+        why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
+        _report(walk, table, column, type_, why)
+    elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
+        what = f"the default of {table.label}.{column} becomes {type_} in each row"
+        walk.ledger.mark_undecided(f"whether {what}: it is computed for each")
+
+
+def _may_be_computed(walk: SchemaWalk, text: str) -> bool:
+    """Return whether what a text calls are PostgreSQL's own functions that change nothing."""
+    names = functions_named_in(text)
+    return names is not None and not seen_by_project(walk.connection, OTHERS, [list(names)])
+
+
+def _composed(walk: SchemaWalk, text: str, params: Sequence[Any]) -> str | None:
+    """Return a text with its values; None where what adapts one is yet to come with the plan."""
+    connection: Any = walk.connection
+    try:
+        return str(connection.ops.compose_sql(text, params))
+    except connection.Database.Error:
+        # It is noted where the statement is.
+        return None
+
+
+def _type(walk: SchemaWalk, field: Field[Any, Any]) -> str:
+    return str(field.db_parameters(connection=walk.connection)["type"])
+
+
+def _report(
+    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str, why: str | None
+) -> None:
+    if why is None:
+        return
+    if not walk.sees_everything():
+        walk.ledger.mark_undecided(f"whether the default of {table.label}.{column} becomes {type_}")
+        return
+    walk.ledger.find(
+        "value-not-castable",
+        f"the default of {table.label}.{column} does not become {type_}: {why}",
+        hint="give the field a default in the migration that fits its type",
+        table=table.label,
+        column=column,
+    )
+
+
+def why_not_assigned(
+    connection: BaseDatabaseWrapper, value: Composable, type_: str, *, computed: bool
+) -> str | None:
+    """Return why PostgreSQL refuses to assign a constant to a column of the type; None if not.
+
+    `computed` says that it is assigned at once, not only kept: a text that is too long is cut off
+    by the cast that is written here, and refused then (documentation of the character types).
+    """
+    cast = sql.SQL("{}::{}").format(value, sql.SQL(in_full(type_)))
+    kind_of = sql.SQL("pg_catalog.pg_typeof({})::pg_catalog.text").format(value)
+    try:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
+            kind = str(_asked(cursor, kind_of))
+            if computed or kind in UNTYPED:
+                _asked(cursor, cast)
+            too_long = too_long_for(type_, value) if computed else None
+            if too_long is not None and _asked(cursor, too_long):
+                return "it is too long"
+    except Error as error:
+        return first_line(error) if (sqlstate(error) or "").startswith(INVALID_VALUE) else None
+    if kind not in UNTYPED and castable(connection, kind, type_, explicit=False) is False:
+        return f"{kind} is not converted automatically"
+    return None
+
+
+def _asked(cursor: Any, expression: Composable) -> Any:
+    cursor.execute(sql.SQL("SELECT {}").format(expression))
+    return cursor.fetchone()[0]
