@@ -77,7 +77,10 @@ def compare_workers(project: Project, tenants: int, options: argparse.Namespace)
     number = len(range(0, tenants, options.each))
     print(f"\nA process of check_drift for each of {number:,} tenants", flush=True)
     here = project.measured(
-        *COMMAND, "--part", part, say=f"on this machine, {processors} at a time"
+        *COMMAND,
+        *("--part", part),
+        say=f"on this machine, {processors} at a time",
+        OPSMIGRATE_RUN_ID="here",
     )
     require_all(project, number)
     with redis(project.folder) as broker:
@@ -104,7 +107,9 @@ def on_workers(
     logs.mkdir()
     before = used()
     with workers(project.folder, logs, count, variables):
-        cost = project.measured(*ON_CELERY, "--part", part, **variables)
+        cost = project.measured(
+            *ON_CELERY, "--part", part, OPSMIGRATE_RUN_ID=f"on-{count}", **variables
+        )
         at_work = [sum(map(float, ENDED.findall(each.read_text()))) for each in logs.iterdir()]
     require_all(project, tenants)
     # Only when the workers have ended it shows what they took.

@@ -41,7 +41,7 @@ from opsmigrate.postgres.compose import Composable
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).parent / "many_tables"
-RUNS = 5
+RUNS = 3
 
 
 class Taken(NamedTuple):
@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument(
         "--whole-history", action="store_true", help="in part 2, no migration is applied before"
     )
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each side")
     options = parser.parse_args()
     url = os.environ["DATABASE_URL"]
     print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}", flush=True)
@@ -95,14 +96,15 @@ def main() -> int:
         python = make_environment(Path(folder))
         for size in options.sizes:
             with database(f"bench_{size}") as name:
-                compare_with_sqldiff(python, url_of(url, name), size)
+                compare_with_sqldiff(python, url_of(url, name), size, options.runs)
     with database("bench_plan") as name:
         start = [] if options.whole_history else options.start
-        compare_with_migrate(options.settings, url, name, start)
+        compare_with_migrate(options.settings, url, name, start, options.runs)
     if options.whole_history:
         return 0
     with database("bench_second") as name:
-        compare_with_first(options.settings, url_of(url, name), options.start, options.rows)
+        own = url_of(url, name)
+        compare_with_first(options.settings, own, options.start, options.rows, options.runs)
     return 0
 
 
@@ -146,7 +148,7 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
-def compare_with_sqldiff(python: Path, url: str, size: int) -> None:
+def compare_with_sqldiff(python: Path, url: str, size: int, runs: int) -> None:
     """Print the time and the queries of either with so many tables."""
     parts = environ.Env.db_url_config(url)
     env = {**os.environ, "BENCH_TABLES": str(size), "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"}
@@ -160,7 +162,7 @@ def compare_with_sqldiff(python: Path, url: str, size: int) -> None:
 
     run("measure.py", "make")
     ours, theirs = [], []
-    for number in range(RUNS):
+    for number in range(runs):
         ours.append(run("measure.py", "drift"))
         if size <= 1000 or number == 0:
             theirs.append(run("measure.py", "sqldiff"))
@@ -178,13 +180,13 @@ def compare_with_sqldiff(python: Path, url: str, size: int) -> None:
 # The whole preflight against migrate
 
 
-def compare_with_migrate(module: str, url: str, name: str, start: list[str]) -> None:
+def compare_with_migrate(module: str, url: str, name: str, start: list[str], runs: int) -> None:
     """Print what preflight takes of a plan, beside migrate of the same plan."""
     own = url_of(url, name)
     if start:
         manage(module, own, "migrate", *start, "-v0")
     begin, explain, real = [], [], []
-    for number in range(RUNS):
+    for number in range(runs):
         begin.append(timed(module, own, "migrate", "--plan", "-v0"))
         explain.append(timed(module, own, *PREFLIGHT, "off"))
         with database(f"bench_clone_{number}", template=name) as clone:
@@ -203,13 +205,13 @@ def compare_with_migrate(module: str, url: str, name: str, start: list[str]) -> 
         flush=True,
     )
     for mode in ("schema", "clone"):
-        compare_with_rehearsal(module, own, mode, best(real).seconds)
+        compare_with_rehearsal(module, own, mode, best(real).seconds, runs)
 
 
-def compare_with_rehearsal(module: str, own: str, mode: str, real: float) -> None:
+def compare_with_rehearsal(module: str, own: str, mode: str, real: float, runs: int) -> None:
     """Print what preflight takes with a rehearsal, beside the copy and migrate's `real` seconds."""
     found = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         before = time.perf_counter()
         report = json.loads(manage(module, own, *PREFLIGHT, mode, "--format", "json"))
         seconds = time.perf_counter() - before
@@ -225,7 +227,7 @@ def compare_with_rehearsal(module: str, own: str, mode: str, real: float) -> Non
     )
 
 
-def compare_with_first(module: str, own: str, start: list[str], rows: int) -> None:
+def compare_with_first(module: str, own: str, start: list[str], rows: int, runs: int) -> None:
     """Print what a second rehearsal of the same plan takes, on what the first has kept."""
     manage(module, own, "migrate", *start, "-v0")
     there = connection.copy()
@@ -237,7 +239,7 @@ def compare_with_first(module: str, own: str, start: list[str], rows: int) -> No
         size = cursor.fetchone()[0]
     there.close()
     first, second = [], []
-    for _ in range(RUNS):
+    for _ in range(runs):
         # What was kept is in this folder, and goes with it.
         with tempfile.TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)

@@ -1,12 +1,14 @@
 """OPSMIGRATE, read into one frozen Settings; an unknown key is an error."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -26,7 +28,10 @@ from opsmigrate.setting_values import (
     text,
 )
 from opsmigrate.shown import shown
-from opsmigrate.waivers import CheckWaiver, DriftWaiver, check_waiver, drift_waiver
+
+if TYPE_CHECKING:
+    # Whoever has one has loaded it; most projects have none.
+    from opsmigrate.waivers import CheckWaiver, DriftWaiver
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -95,7 +100,7 @@ class Settings:
     """OPSMIGRATE with its defaults; times in the unit that the name says, sizes in bytes."""
 
     environment: str
-    release: str | None
+    named_release: str | None
     backup_dir: Path
     backup_keep: int | None
     backup_max_age_hours: float
@@ -114,6 +119,12 @@ class Settings:
     fleet: str | None
     fleet_storage: str | None
     uat: UatSettings
+
+    @property
+    def release(self) -> str | None:
+        """Return the release that is named, else the commit of the working directory."""
+        # A process of its own, which most commands have no use for.
+        return self.named_release or _git_commit(Path.cwd())
 
 
 KEYS = (
@@ -161,7 +172,7 @@ def load_settings() -> Settings:
     pg_bin = text(raw, "PG_BIN")
     return Settings(
         environment=_environment(raw),
-        release=_release(raw),
+        named_release=_named_release(raw),
         backup_dir=Path(text(raw, "BACKUP_DIR") or "backups"),
         backup_keep=_keep(raw),
         backup_max_age_hours=positive(raw, "BACKUP_MAX_AGE_HOURS", 24),
@@ -219,10 +230,10 @@ def _environment(raw: Mapping[str, Any]) -> str:
     return one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
 
 
-def _release(raw: Mapping[str, Any]) -> str | None:
-    told = text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+def _named_release(raw: Mapping[str, Any]) -> str | None:
+    told = text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE")
     # A variable may hold what is no text, and it goes into every manifest.
-    return told and shown(told)
+    return (told and shown(told)) or None
 
 
 def _git_commit(folder: Path) -> str | None:
@@ -366,6 +377,8 @@ def _key_url(entry: object) -> KeyUrl:
 
 
 def _check_waiver(entry: object) -> CheckWaiver:
+    from opsmigrate.waivers import check_waiver
+
     try:
         return check_waiver(entry)
     except ValueError as error:
@@ -386,6 +399,10 @@ def _drift_waivers(raw: Mapping[str, Any]) -> tuple[DriftWaiver, ...]:
     entries = raw.get(key, [])
     if not isinstance(entries, list | tuple):
         raise setting_error(key, "is not a list", example)
+    if not entries:
+        return ()
+    from opsmigrate.waivers import drift_waiver
+
     try:
         return tuple(map(drift_waiver, entries))
     except ValueError as error:

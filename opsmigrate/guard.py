@@ -1,13 +1,18 @@
 """The environment guard: what production demands before anything is written."""
 
+from __future__ import annotations
+
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsmigrate.conf import Settings
 from opsmigrate.errors import RefusedError
-from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.postgres.session import Session
 from opsmigrate.steps import Step, command
+
+if TYPE_CHECKING:
+    from opsmigrate.manifest import Manifest
 
 PRODUCTION = "production"
 # What to type where production demands it.
@@ -44,6 +49,9 @@ def require_backup(
     Raises RefusedError where there is none, or where it is older than `hours`. One that says that
     it is dated in the future does not count: its age is not known.
     """
+    # Loaded only where a backup is demanded.
+    from opsmigrate.manifest import read_manifests
+
     folder, now = Path(settings.backup_dir), datetime.now(timezone.utc)
     ours = [
         manifest

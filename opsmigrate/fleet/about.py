@@ -78,10 +78,12 @@ def read_about(folder: Path) -> About:
     try:
         return shaped(About, dict(RunFolder(folder).read_about()))
     except FileNotFoundError as error:
+        parts = sorted(each.name for each in folder.parent.glob(f"{folder.name}.part-*-of-*"))
+        found = f"name the part, as in --part 1/2: there are {', '.join(parts[:5])}"
         raise UsageError(
             f"there is no run of a fleet in {folder}",
             id="no-such-run",
-            hint=f"see what there is in {folder.parent}",
+            hint=found if parts else f"see what there is in {folder.parent}",
         ) from error
     except UnreadableError as error:
         raise UndecidedError(

@@ -16,7 +16,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.fleet.claims import claim
 from opsmigrate.fleet.run_folder import Outcome, RunFolder
 from opsmigrate.fleet.shared_place import Assignment, SharedPlace
-from opsmigrate.fleet.unit import MOST_ATTEMPTS, SECONDS_BEFORE_ANOTHER, Unit, run_unit
+from opsmigrate.fleet.unit import MOST_ATTEMPTS, SECONDS_WHERE_HELD, Unit, run_unit
 from opsmigrate.report import Verdict
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ def _begin(assignment: Assignment, place: SharedPlace, worker: str) -> str:
 
 def limit_of(seconds: float) -> float:
     """Return after how many seconds a unit is ended whose command has a budget of `seconds`."""
-    return MOST_ATTEMPTS * seconds + sum(SECONDS_BEFORE_ANOTHER) + SECONDS_OVER_BUDGET
+    return MOST_ATTEMPTS * seconds + sum(SECONDS_WHERE_HELD) + SECONDS_OVER_BUDGET
 
 
 def lost(unit: Unit, starts: int) -> Outcome:

@@ -123,6 +123,8 @@ def without_schema(text: str, target: Target) -> str:
 
 
 def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
+    if not fleet.targets:
+        return "there is no target in this part"
     counts = Counter(each.verdict for each in done)
     passed = counts.pop(Verdict.PASSED.value, 0)
     parts = [f"{counts[each.value]:,} {each.value}" for each in ORDER if counts[each.value]]
@@ -135,7 +137,10 @@ def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     if rows:
         yield f"{'verdict':<11}{'targets':>7}  what"
-    for row in rows:
+    # Each backup has a name of its own: of what passed, a line for each would hide the rest.
+    passed = [row for row in rows if row.verdict == Verdict.PASSED.value]
+    unsaid = passed[SHOWN_LABELS:]
+    for row in rows[: len(rows) - len(unsaid)]:
         few = len(row.labels) <= SHOWN_LABELS
         labels = list(row.labels if few else row.labels[:SHOWN_LABELS])
         if not few:
@@ -144,6 +149,9 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield from _column(row.what or ", ".join(labels), head)
         if row.what and row.verdict != Verdict.PASSED.value:
             yield from _column(", ".join(labels), " " * len(head))
+    if unsaid:
+        number = sum(len(row.labels) for row in unsaid)
+        yield f"{Verdict.PASSED.value:<11}{number:>7,}  each as its own report says"
 
 
 def _column(text: str, head: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
@@ -16,9 +17,11 @@ from opsmigrate.errors import SettingsError, UndecidedError, UsageError
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.redaction import Redactor, secrets_of_settings
 from opsmigrate.shown import shown
+from opsmigrate.steps import command
 
 EXAMPLE = 'yield {"alias": "default", "schema": "tenant_1"} for each'
 DEFAULT_PORT = "5432"
+SHARED_FIRST = (command("python manage.py migrate_schemas --shared"),)
 LOCAL = "local"
 
 
@@ -191,6 +194,7 @@ def _from_django_tenants(by_alias: dict[str, BaseDatabaseWrapper]) -> Iterable[T
             f"the tenants cannot be read: {_words(error)}",
             id="fleet-unknown",
             hint="the shared schema must be migrated before there can be tenants",
+            steps=SHARED_FIRST if isinstance(error, ProgrammingError) else (),
         ) from error
     for name in (shared, *found):
         yield Target(alias=alias, schema=name, label=_label(alias, name, 1), server=server)

@@ -18,7 +18,12 @@ from opsmigrate.report import Verdict
 # A server that was away for a moment, a lock that was not to be had.
 TRANSIENT = (Verdict.UNDECIDED.exit_code, Verdict.PARTIAL.exit_code)
 # What stays as it is, however often it is asked.
-LASTING = frozenset({"bad-setting", "system-check", "server-too-old"})
+LASTING = frozenset({
+    "approval-needed", "bad-setting", "client-missing", "engine-leads-elsewhere",
+    "missing-read-privilege", "no-checks", "no-grammar", "no-migration-applied", "older-server",
+    "pooled-by-transaction", "server-too-old", "server-version-differs", "system-check",
+    "time-budget-too-short",
+})  # fmt: skip
 # What a fleet runs, and nothing else, whoever asks for it.
 COMMANDS = (
     "backfill_field",
@@ -35,6 +40,9 @@ OF_THE_PROCESS = ("--settings", "--pythonpath")
 TARGET = "{target}"
 MOST_ATTEMPTS = 3
 SECONDS_BEFORE_ANOTHER = (2.0, 10.0)
+# While a session holds a table, its rows cannot be examined.
+HELD = "blocking-session"
+SECONDS_WHERE_HELD = (10.0, 60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +113,8 @@ def run_unit(
         look()
         if attempt >= most_attempts or not _may_go_well(end):
             break
-        wait(SECONDS_BEFORE_ANOTHER[min(attempt, len(SECONDS_BEFORE_ANOTHER)) - 1])
+        pauses = SECONDS_WHERE_HELD if _is_held(end) else SECONDS_BEFORE_ANOTHER
+        wait(pauses[min(attempt, len(pauses)) - 1])
         attempt += 1
     outcome = replace(
         outcome_of(unit.target.label, end), attempts=attempt, seconds=time.monotonic() - begun
@@ -164,5 +173,12 @@ def _may_go_well(end: CommandEnd) -> bool:
     code = outcome_of("", end).exit_code
     if code not in TRANSIENT:
         return False
-    # What was examined and stayed open stays open; a process that was killed has no report.
-    return not end.report.get("undecided") and not LASTING.intersection(end.ids)
+    # What was examined and stayed open stays open, unless somebody was in the way; a process that
+    # was killed has no report.
+    stays_open = end.report.get("undecided") and not _is_held(end)
+    return not stays_open and not LASTING.intersection(end.ids)
+
+
+def _is_held(end: CommandEnd) -> bool:
+    """Return whether something could not be examined while a session held a table."""
+    return bool(end.report.get("undecided")) and HELD in end.ids

@@ -1,5 +1,7 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
+import atexit
+import gc
 import os
 import sys
 import traceback
@@ -119,6 +121,8 @@ class ReportCommand(BaseCommand, ABC):
             # A name that the terminal's encoding lacks must not end the command.
             sys.stdout.reconfigure(errors="backslashreplace")
         self._from_shell = True
+        # At its end Python would take all of Django apart, cycle by cycle: a tenth of the time.
+        atexit.register(gc.freeze)
         super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:

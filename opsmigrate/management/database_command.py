@@ -16,7 +16,6 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.management.base import ReportCommand
 from opsmigrate.management.database import ChosenDatabase
-from opsmigrate.playbook.one_at_a_time import OF_A_FLEET, one_at_a_time, require_session
 from opsmigrate.postgres.idle_timeouts import without_idle_timeouts
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
@@ -98,6 +97,9 @@ def _for_a_fleet(
     alias, _ = read_variable(os.environ) or (None, None)
     if alias != connection.alias:
         return nullcontext()
+    # Loaded only where there is a fleet.
+    from opsmigrate.playbook.one_at_a_time import OF_A_FLEET, one_at_a_time, require_session
+
     require_session(connection, "a fleet")
     require_own_schema(connection)
     return one_at_a_time(connection, session, key=OF_A_FLEET, what="fleet's command")

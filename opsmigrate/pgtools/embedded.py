@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def find_bindirs(search: Sequence[str] | None = None) -> dict[int, Path]:
     return found
 
 
+@lru_cache(maxsize=64)
 def _major(bindir: Path) -> int | None:
     with suppress(OSError):
         done = run_as(None, [bindir / "postgres", "--version"], cwd=bindir)

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from opsmigrate.pgtools.account import (
@@ -117,6 +118,7 @@ def server_programs(cluster: Cluster, account: Account | None) -> Path:
     return copied
 
 
+@lru_cache(maxsize=64)
 def _can_run(bindir: Path, account: Account) -> bool:
     try:
         return run_as(account, [bindir / "initdb", "--version"], cwd=Path("/")).returncode == 0

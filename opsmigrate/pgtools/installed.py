@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 VERSIONED_FOLDERS = (
@@ -36,6 +37,7 @@ def extensions_of(bindir: Path) -> frozenset[str]:
     return frozenset(path.stem for path in Path(said).glob("extension/*.control") if said)
 
 
+@lru_cache(maxsize=64)
 def major_of(bindir: Path) -> int | None:
     """Return the major version of the server of this folder, None where it has none that runs."""
     version = re.search(r"\(PostgreSQL\) (\d+)", _said_by(bindir / "postgres", "--version"))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.files import write_atomically
-from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all
 from opsmigrate.pgtools.temporary_folder import is_ours
 
 try:
@@ -54,6 +53,9 @@ class KeptFolder:
 
     def discard(self) -> None:
         """Stop the server that may be there, and delete everything."""
+        # Loaded only where there may be one.
+        from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all
+
         self.record = None
         with suppress(OSError, EmbeddedServerError):
             discard_all(self.path)

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -50,9 +51,12 @@ def schema_differences(
     are the settings that the backup was written with. Raises ClientError.
     """
     argv = [clients.program("pg_restore"), *_options(owners=owners), "--file=-"]
-    in_backup = _text(connection, [*argv, str(backup.resolve())])
-    found = _of_database(connection, clients, owners=owners, printing=printing)
-    return _differing(in_backup, found)
+    with (
+        _writing(connection, [*argv, str(backup.resolve())]) as restoring,
+        _dumping(connection, clients, owners=owners, printing=printing) as dumping,
+    ):
+        texts = _read(restoring), _read(dumping)
+    return _differing(*texts)
 
 
 def database_differences(
@@ -67,10 +71,14 @@ def database_differences(
 
     With a `snapshot` that a session there has exported, no other server than that one is read.
     """
-    ours = _of_database(connection, clients, owners=owners, printing=PRINTING)
     there = [f"--snapshot={snapshot}"] if snapshot else []
-    theirs = _of_database(other, clients, owners=owners, printing=PRINTING, more=there)
-    return _differing(ours, theirs)
+    # The second runs while the first is read.
+    with (
+        _dumping(connection, clients, owners=owners, printing=PRINTING) as ours,
+        _dumping(other, clients, owners=owners, printing=PRINTING, more=there) as theirs,
+    ):
+        texts = _read(ours), _read(theirs)
+    return _differing(*texts)
 
 
 def _options(*, owners: bool) -> list[str]:
@@ -78,17 +86,17 @@ def _options(*, owners: bool) -> list[str]:
     return options if owners else [*options, "--no-owner", "--no-privileges"]
 
 
-def _of_database(
+def _dumping(
     connection: BaseDatabaseWrapper,
     clients: Clients,
     *,
     owners: bool,
     printing: Mapping[str, str],
     more: Sequence[str] = (),
-) -> str:
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     wait = f"--lock-wait-timeout={LOCK_TIMEOUT_MS}"
     argv = [clients.program("pg_dump"), *_options(owners=owners), "--no-password", wait, *more]
-    return _text(connection, argv, printing)
+    return _writing(connection, argv, printing)
 
 
 def _differing(wanted: str, found: str) -> tuple[str, ...]:
@@ -96,15 +104,21 @@ def _differing(wanted: str, found: str) -> tuple[str, ...]:
     return tuple(sorted({name for name, _ in (ours - theirs) + (theirs - ours)}))
 
 
-def _text(
+@contextmanager
+def _writing(
     connection: BaseDatabaseWrapper, argv: list[str], printing: Mapping[str, str] | None = None
-) -> str:
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a program that writes definitions to its standard output; raises ClientError."""
     with child_environment(connection, settings=printing) as environment:
         if environment.role and "--no-password" in argv:
             argv.append(f"--role={environment.role}")
         with started(argv, environment, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None  # noqa: S101 - asked for just above
-            return process.stdout.read().decode(errors="surrogateescape")
+            yield process
+
+
+def _read(process: subprocess.Popen[bytes]) -> str:
+    assert process.stdout is not None  # noqa: S101 - _writing() asked for it
+    return process.stdout.read().decode(errors="surrogateescape")
 
 
 def _objects(text: str) -> Iterator[tuple[str, str]]:

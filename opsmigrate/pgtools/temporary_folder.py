@@ -9,7 +9,6 @@ from pathlib import Path
 from secrets import token_hex
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all
 
 
 @contextmanager
@@ -39,8 +38,13 @@ def temporary_folder() -> Iterator[Path]:
 def reap_temporary_folders() -> None:
     """Delete the folders of runs that were killed, and stop the servers that they left there."""
     parent = _parent()
+    if not parent.is_dir():
+        return
+    # Loaded only where there is something.
+    from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all
+
     with suppress(OSError, EmbeddedServerError):
-        if not parent.is_dir() or not is_ours(parent):
+        if not is_ours(parent):
             return
         for folder in parent.iterdir():
             if not _is_alive(folder.name.partition("-")[0]):

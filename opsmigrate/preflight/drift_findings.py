@@ -16,7 +16,6 @@ from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.schema.drift_words import Drift
-from opsmigrate.schema.remedies.rows import has_values
 
 # The drifts that lead to a finding, and know what to type.
 CAUSES = {
@@ -133,6 +132,9 @@ def _dropping(
     """Yield each statement of the plan that drops a column which nobody knows, with its values."""
     if drift.id != "drift-column-unknown" or table is None:
         return
+    # Loaded only where there is a drift.
+    from opsmigrate.schema.remedies.rows import has_values
+
     name = connection.ops.quote_name(table.name)
     for statement in ledger.statements:
         drops = statement.sql.startswith("DROP TABLE ") and name in statement.sql

@@ -225,9 +225,6 @@ def _require_privileges(
     ]
     if not understood:
         return
-    from opsmigrate.preflight.rehearsal.rehearsed_privileges import (
-        BY_HAND,
-        check_rehearsed_privileges,
-    )
+    from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_understood_privileges
 
-    check_rehearsed_privileges(connection, catalog, understood, walk.ledger, known=BY_HAND)
+    check_understood_privileges(connection, catalog, understood, walk.ledger)

@@ -1,7 +1,9 @@
 """From findings and undecided questions to the verdict, in words."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.forecast_report import ForecastReport
@@ -10,9 +12,10 @@ from opsmigrate.preflight.plan import MigrateArguments, Plan
 from opsmigrate.preflight.plan_order import AFTER_PLAN, OF_OLD_RELEASE, PlanOrder
 from opsmigrate.preflight.rehearsal.cured_words import cured_facts, cured_lines
 from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
-from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
-from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Undecided, Verdict
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.selection import KeptCopy
 
 SHOWN = 20
 OF_MANY = 8
@@ -136,6 +139,9 @@ def _rehearsal_facts(
     undecided_before: tuple[Undecided, ...],
     forecast_report: ForecastReport,
 ) -> dict[str, Any]:
+    # Loaded by now, where there is a rehearsal.
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
+
     return {
         "mode": rehearsal.selection.mode,
         "absent_tables": [".".join(name) for name in rehearsal.selection.absent],

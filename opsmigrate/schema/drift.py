@@ -22,7 +22,6 @@ from opsmigrate.schema.fields import StateFields
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
 from opsmigrate.schema.live_tables import LiveTables
-from opsmigrate.schema.remedies import remedied
 from opsmigrate.schema.types import same_types
 
 KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
@@ -60,6 +59,11 @@ def drift_of(
         for table, item in found
         if item.id != "drift-type" or (item.claimed, item.live) not in same
     ]
+    if not found:
+        return ()
+    # Loaded only where there is something to put right.
+    from opsmigrate.schema.remedies import remedied
+
     return remedied(found, claimed, fields, LiveTables(catalog), applied)
 
 

@@ -43,6 +43,12 @@ NO_SIZES = ONE.replace("3)", "NULL)")
 ON_SIZE = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="on_size")),'
 
 SQL_PAIRS = (
+    # Settings
+    SqlPair(
+        "SELECT set_config",
+        f"SELECT pg_catalog.set_config('lock_timeout', '5s', true); {INDEX}",
+        NO_SIZE,
+    ),
     # Indexes
     SqlPair("DROP INDEX", "DROP INDEX cage_size", "DROP INDEX cage_size", setup=INDEX),
     SqlPair(

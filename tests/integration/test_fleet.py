@@ -85,6 +85,7 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),
         (["--merge", "nowhere"], "no-such-run"),
+        (["check_drift", "--part", "1/2"], "no-such-run"),
         (["--list", "--resume", "x"], "conflicting-options"),
         (["--resume", "x", "--only", "y"], "conflicting-options"),
     ],
@@ -124,6 +125,8 @@ def test_what_a_changed_run_says_to_type_is_taken_as_it_is(
     chosen, how = ["--only", "nowhere_*"], ["--part", "2/2", "--at-most", "1"]
     of_settings = f"--settings={os.environ['DJANGO_SETTINGS_MODULE']}"
     call_fleet("check_drift", "--fail-on", "warning", *chosen, *how)
+    without = call_fleet("--resume", "r")
+    assert "as in --part 1/2: there are r.part-2-of-2" in without.report["findings"][0]["hint"]
     changed = call_fleet("check_drift", "--resume", "r", *how, of_settings)
     assert (changed.code, changed.ids) == (4, ["fleet-changed"])
     [going_on] = typed_by(changed)

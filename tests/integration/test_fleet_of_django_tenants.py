@@ -31,7 +31,11 @@ def test_each_tenant_is_migrated_in_its_own_schema(
 ) -> None:
     """Rehearsed as one class; rows that break one, and what is missing of two others, are said."""
     fleet = Fleet(new_database(prefix="tenants_"), [], tmp_path, SETTINGS)
-    assert fleet.run("migrate_schemas", "--shared", "-v", "0").code == 0
+    too_soon = fleet.run("fleet", "--list", "--format", "json")
+    assert (too_soon.code, too_soon.ids) == (3, ["fleet-unknown"])
+    [step] = too_soon.report["findings"][0]["steps"]
+    assert step["text"] == "python manage.py migrate_schemas --shared"
+    assert fleet.run(*step["text"].split()[2:], "-v", "0").code == 0
     with connections[fleet.alias].cursor() as cursor:
         cursor.execute(
             "INSERT INTO customers_client (schema_name, name) SELECT each, each"

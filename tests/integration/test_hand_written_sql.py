@@ -100,6 +100,11 @@ LEFT_TO_A_REHEARSAL = {
         "DO $$ BEGIN ALTER TABLE zoo_cage ADD note text; END $$",
     ),
     "a commit": ("", "COMMIT"),
+    "a setting that matters": ("", "SELECT set_config('statement_timeout', '1', true)"),
+    "a setting that a query gives": (
+        ROW,
+        "SELECT set_config('lock_timeout', name, true) FROM zoo_cage",
+    ),
     "another search_path": ("CREATE SCHEMA aside", "SET search_path TO aside"),
     "a new value that is used at once": (
         "CREATE TYPE mood AS ENUM ('sad')",
@@ -227,3 +232,32 @@ def test_a_text_without_a_statement_is_what_the_driver_says_of_it(
     assert answer.report["undecided"] == [] or "RunPython" in sql
     assert answer.code == (3 if answer.report["undecided"] else 1 if failure else 0), answer.stdout
     assert answer.code != 1 or answer.ids == ["malformed-statement"]
+
+
+@pytest.mark.parametrize("text", ["COPY zoo_cage FROM STDIN", "COPY (SELECT 1) TO STDOUT"])
+def test_a_copy_whose_rows_the_driver_sends_or_gets_fails_in_execute(
+    text: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST, f"migrations.RunSQL({text!r}),")
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (1, ["malformed-statement"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
+@pytest.mark.parametrize(
+    "value", ["'soon'", "'5 weeks'", "-1", "99999999999"], ids=["word", "unit", "sign", "high"]
+)
+def test_a_setting_is_harmless_only_with_a_plain_value(
+    value: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    text = f"SET LOCAL lock_timeout = {value}"
+    write_migrations(FIRST, f'migrations.RunSQL("{text}"),')
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is not None

@@ -161,7 +161,7 @@ CASES = (
     Case(
         "replacing another's function",
         "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        OPEN,
+        "only the owner may alter ROUTINE public.one",
         ("CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",),
         "ALTER FUNCTION one() OWNER TO {role}",
     ),
@@ -203,6 +203,39 @@ CASES = (
         "CREATE TABLE slips (code uuid REFERENCES zoo_cage (code))",
         None,
         (TO_OTHERS, "GRANT REFERENCES (code) ON zoo_cage TO {role}"),
+    ),
+    Case(
+        "what the owner has taken from itself",
+        "UPDATE zoo_cage SET size = 2",
+        "UPDATE on public.zoo_cage",
+        ("REVOKE UPDATE ON zoo_cage FROM {role}",),
+        "GRANT UPDATE ON zoo_cage TO {role}",
+    ),
+    Case(
+        "the next value with the weaker of two privileges",
+        "SELECT nextval('slips_id_seq')",
+        "USAGE on SEQUENCE public.slips_id_seq",
+        ("CREATE TABLE slips (id serial)",),
+        "GRANT USAGE ON SEQUENCE slips_id_seq TO {role}",
+    ),
+    Case(
+        "what only a superuser may do",
+        "ALTER TABLE zoo_cage DISABLE TRIGGER ALL",
+        "only a superuser may do this",
+        ("CREATE TABLE kept (cage uuid REFERENCES zoo_cage (code))",),
+        "ALTER ROLE {role} SUPERUSER",
+    ),
+    Case(
+        "every index of a schema",
+        "REINDEX SCHEMA public",
+        "only the owner may alter SCHEMA public",
+        (),
+        "ALTER SCHEMA public OWNER TO {role}",
+    ),
+    Case(
+        "a name that the plan has given",
+        "ALTER TABLE zoo_cage RENAME TO pen; UPDATE pen SET size = 2",
+        None,
     ),
 )
 

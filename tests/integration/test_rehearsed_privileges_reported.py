@@ -162,7 +162,7 @@ UNKNOWN = (
     Case(
         "a sequence in a literal",
         "SELECT setval(pg_get_serial_sequence('slips', 'id'), 5)",
-        OPEN,
+        "UPDATE on public.slips_id_seq",
         ("CREATE TABLE slips (id serial)",),
         "ALTER TABLE slips OWNER TO {role}",
     ),

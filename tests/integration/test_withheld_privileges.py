@@ -103,6 +103,31 @@ def test_rows_that_are_filled_need_what_the_owner_has(
     assert (answer.code, told(answer)) == (int(fails), ["missing-privilege"] * fails)
 
 
+@pytest.mark.parametrize("withheld", ["UPDATE", "DELETE"])
+def test_sql_by_hand_needs_what_the_owner_has(
+    withheld: str,
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    user = role()
+    taken = f"REVOKE {withheld} ON zoo_cage FROM {{role}}"
+    execute_for(user, empty_database, *OWN, READS_SEQUENCES, taken)
+    write_migrations(CAGE, 'migrations.RunSQL("UPDATE zoo_cage SET size = 3"),')
+
+    answer = judged(ops, empty_database, user, fails=withheld == "UPDATE")
+
+    if withheld == "UPDATE":
+        assert told(answer) == ["missing-privilege"]
+        [finding] = [each for each in answer.report["findings"] if each["severity"] == "error"]
+        for step in finding["steps"]:
+            execute(connections[empty_database], step["text"])
+        judged(ops, empty_database, user, fails=False)
+
+
 @pytest.mark.parametrize(
     ("published", "identity", "fails"),
     [

@@ -12,6 +12,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.postgres.names import quoted
+from opsmigrate.preflight.interpret.commands.objects import IN_NO_SCHEMA
 from opsmigrate.preflight.interpret.effects import Effects, Right
 from opsmigrate.sql.statement import Statement
 from opsmigrate.sql.transactions import stands_alone
@@ -43,7 +44,13 @@ def rights_differences(
     statement: Statement, effects: Effects, connection: BaseDatabaseWrapper
 ) -> Iterator[Difference]:
     """Yield what the server says of the rights, else; nothing stays of what is tried."""
-    if stands_alone(statement) or effects.unknown or effects.refusal:
+    unknown = effects.unknown
+    untold = unknown is not None and not unknown.rights_told
+    # Which extensions are for superusers, the schema does not tell.
+    if statement.kind == "create_extension_stmt":
+        return
+    # What code needs that runs, nobody tells.
+    if stands_alone(statement) or untold or effects.refusal or (unknown and effects.runs_code):
         return
     # Who has been given what he gives to himself, gives nothing.
     if "OWNER TO CURRENT_USER" in statement.text:
@@ -156,6 +163,31 @@ def _own_statistics(right: Right) -> list[str]:
     return [f"ALTER STATISTICS {_name(right)} OWNER TO {ROLE}"]
 
 
+def _own_object(kind: str) -> Callable[[Right], list[str]]:
+    """Give an object of which the schema does not tell: not all kinds have an ALTER … OWNER TO."""
+
+    def give(right: Right) -> list[str]:
+        catalog, prefix = OBJECTS[kind]
+        to = f"(SELECT oid FROM pg_roles WHERE rolname = '{ROLE}')"
+        return [f"UPDATE {catalog} SET {prefix}owner = {to} WHERE {_is_named(prefix, right)}"]
+
+    return give
+
+
+def _is_named(prefix: str, right: Right) -> str:
+    name = right.name[-1].replace("'", "''")
+    return f"{prefix}name = '{name}'"
+
+
+def _own_database(right: Right) -> list[str]:
+    to = f"(SELECT oid FROM pg_roles WHERE rolname = '{ROLE}')"
+    return [f"UPDATE pg_database SET datdba = {to} WHERE {_of_database(right)}"]
+
+
+def _of_database(right: Right) -> str:
+    return _is_named("dat", right) if right.name else "datname = current_database()"
+
+
 def _grant(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
     def give(right: Right) -> list[str]:
         columns = f" ({', '.join(map(quoted, right.columns))})" if right.columns else ""
@@ -176,13 +208,31 @@ def _own_owner(right: Right) -> list[str]:
     return [f"GRANT {quoted(right.name[0])} TO {ROLE}"]
 
 
+# Kind -> catalog, and what its columns begin with.
+OBJECTS = {
+    "conversion": ("pg_conversion", "con"),
+    "event trigger": ("pg_event_trigger", "evt"),
+    "extension": ("pg_extension", "ext"),
+    "foreign data wrapper": ("pg_foreign_data_wrapper", "fdw"),
+    "language": ("pg_language", "lan"),
+    "operator": ("pg_operator", "opr"),
+    "operator class": ("pg_opclass", "opc"),
+    "operator family": ("pg_opfamily", "opf"),
+    "publication": ("pg_publication", "pub"),
+    "server": ("pg_foreign_server", "srv"),
+    "text search configuration": ("pg_ts_config", "cfg"),
+    "text search dictionary": ("pg_ts_dict", "dict"),
+}
+OF_OWNERS = ("OWNER", "DROP", "GRANT")
 GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
-    **{(each, "relation"): _own_relation for each in ("OWNER", "DROP", "GRANT")},
-    **{(each, "schema"): _own("SCHEMA") for each in ("OWNER",)},
-    **{(each, "type"): _own("TYPE") for each in ("OWNER", "DROP")},
-    **{(each, "function"): _own("ROUTINE", _function) for each in ("OWNER", "DROP")},
-    **{(each, "statistics"): _own_statistics for each in ("OWNER", "DROP")},
-    **{(each, "collation"): _own("COLLATION") for each in ("OWNER", "DROP")},
+    **{(each, kind): _own_object(kind) for kind in OBJECTS for each in OF_OWNERS},
+    **{(each, "database"): _own_database for each in OF_OWNERS},
+    **{(each, "relation"): _own_relation for each in OF_OWNERS},
+    **{(each, "schema"): _own("SCHEMA") for each in OF_OWNERS},
+    **{(each, "type"): _own("TYPE") for each in OF_OWNERS},
+    **{(each, "function"): _own("ROUTINE", _function) for each in OF_OWNERS},
+    **{(each, "statistics"): _own_statistics for each in OF_OWNERS},
+    **{(each, "collation"): _own("COLLATION") for each in OF_OWNERS},
     **{(each, "schema"): _grant("SCHEMA") for each in ("CREATE", "USAGE")},
     **{
         (each, "relation"): _grant("TABLE")
@@ -200,7 +250,7 @@ GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
     ("USAGE", "sequence"): _grant("SEQUENCE"),
     ("USAGE", "type"): _grant("TYPE"),
     ("EXECUTE", "function"): _grant("ROUTINE", _function),
-    ("CREATE", "database"): _grant_database,
+    **{(each, "database"): _grant_database for each in ("CREATE", "TEMPORARY")},
     ("MEMBER", "role"): _own_owner,
     ("SUPERUSER", "role"): lambda right: [f"ALTER ROLE {ROLE} SUPERUSER"],
 }
@@ -218,7 +268,7 @@ def _ask(right: Right) -> str:
     name = (_function(right) if right.object_kind == "function" else _name(right)).replace(
         "'", "''"
     )
-    if right.privilege in ("OWNER", "DROP", "GRANT"):
+    if right.privilege in OF_OWNERS:
         catalog, owner, schema, type_ = OWNERS[right.object_kind]
         held = OWNED.format(role=ROLE, owner=owner)
         if right.privilege == "DROP":
@@ -243,19 +293,35 @@ def _ask_role(right: Right) -> str:
 
 
 def _ask_statistics(right: Right) -> str:
-    owner, schema = OWNED.format(role=ROLE, owner="stxowner"), quoted(right.name[0])
+    owner, schema = (
+        OWNED.format(role=ROLE, owner="stxowner"),
+        quoted((*right.name[:-1], "public")[0]),
+    )
     of = f"(SELECT nspowner FROM pg_namespace WHERE oid = '{schema}'::regnamespace)"
     either = f"{owner} OR {OWNED.format(role=ROLE, owner=of)}"
-    where = f"stxname = '{right.name[1]}' AND stxnamespace = '{schema}'::regnamespace"
+    where = f"stxname = '{right.name[-1]}' AND stxnamespace = '{schema}'::regnamespace"
     return f"SELECT {either} FROM pg_statistic_ext WHERE {where}"
 
 
+def _ask_object(right: Right) -> str:
+    catalog, prefix = OBJECTS[right.object_kind]
+    held = OWNED.format(role=ROLE, owner=f"{prefix}owner")
+    if right.privilege == "DROP" and (right.object_kind not in IN_NO_SCHEMA.values()):
+        of = f"(SELECT nspowner FROM pg_namespace n WHERE n.oid = {prefix}namespace)"
+        held += f" OR {OWNED.format(role=ROLE, owner=of)}"
+    return f"SELECT bool_and({held}) FROM {catalog} WHERE {_is_named(prefix, right)}"
+
+
 def _ask_database(right: Right) -> str:
+    if right.privilege in OF_OWNERS:
+        held = OWNED.format(role=ROLE, owner="datdba")
+        return f"SELECT {held} FROM pg_database WHERE {_of_database(right)}"
     return f"SELECT has_database_privilege('{ROLE}', current_database(), '{right.privilege}')"
 
 
 ASKING: Mapping[str, Callable[[Right], str]] = {
     **dict.fromkeys(("relation", "type", "function", "schema", "collation", "sequence"), _ask),
+    **dict.fromkeys(OBJECTS, _ask_object),
     "statistics": _ask_statistics,
     "database": _ask_database,
     "role": _ask_role,

@@ -43,7 +43,7 @@ def refusal(settings: Any) -> tuple[str, str | None]:
 def test_everything_has_a_default() -> None:
     assert load() == Settings(
         environment="production",
-        release=None,
+        named_release=None,
         backup_dir=Path("backups"),
         backup_keep=None,
         backup_max_age_hours=24,
@@ -97,7 +97,7 @@ def test_every_key_can_be_set() -> None:
 
     assert settings == Settings(
         environment="staging",
-        release="2025.3",
+        named_release="2025.3",
         backup_dir=Path("/srv/backups"),
         backup_keep=7,
         backup_max_age_hours=0.5,

@@ -18,7 +18,7 @@ from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
-from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
+from opsmigrate.fleet.unit import Unit, _arguments, _may_go_well, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
@@ -241,6 +241,18 @@ def test_the_worst_verdict_is_that_of_all_and_stands_first() -> None:
     assert {each.id for each in result.findings} == {"target-without-report"}
 
 
+def test_what_passed_in_many_ways_does_not_hide_the_rest() -> None:
+    """The JSON report has them all."""
+    targets = tuple(map(target, map(str, range(40))))
+    found = {each.label: outcome(each.label, summary=f"backup {each.label}") for each in targets}
+    fleet = Fleet(targets=targets, outcomes=found, report_of=lambda outcome: {})
+    result = merged(fleet, facts={"folder": "f", "command": "backup_db"}, again="")
+    assert len(result.facts["rows"]) == 40
+    lines = [each for each in result.detail if each.startswith("passed")]
+    assert len(lines) == 9
+    assert lines[-1].split(maxsplit=2) == ["passed", "32", "each as its own report says"]
+
+
 def test_what_was_not_done_never_passes() -> None:
     result = merged(whole([outcome("a")], stopped="interrupted"), facts=FACTS, again="again")
     assert result.verdict is Verdict.PARTIAL
@@ -272,6 +284,24 @@ def test_a_process_without_a_report_proves_nothing(
 ) -> None:
     found = outcome_of("a", end)
     assert (found.verdict, found.exit_code) == (verdict, code)
+
+
+@pytest.mark.parametrize(
+    ("report", "again"),
+    [
+        ({}, True),
+        ({"findings": [{"id": "server-unreachable"}]}, True),
+        ({"findings": [{"id": "bad-setting"}]}, False),
+        ({"findings": [{"id": "no-migration-applied"}]}, False),
+        ({"undecided": [{}]}, False),
+        # Somebody held the table: perhaps not for long.
+        ({"undecided": [{}], "findings": [{"id": "blocking-session"}]}, True),
+    ],
+)
+def test_what_may_go_well_is_tried_again(report: dict[str, Any], again: bool) -> None:
+    undecided = {**report, "verdict": "undecided"} if report else {}
+    assert _may_go_well(CommandEnd(3, undecided)) is again
+    assert not _may_go_well(CommandEnd(1, {**report, "verdict": "failed"}))
 
 
 def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A command on many databases, or on many tenants' schemas, with one report of all."""
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
@@ -111,6 +112,8 @@ class Command(ReportCommand):
                 hint="name one, as in python manage.py fleet preflight_migrate",
             )
         require_command(name, arguments)
+        if options["part"]:
+            _require_id_of_all_parts()
         every = _targets(settings, options)
         if name in OF_A_DATABASE:
             every = once_per_database(every)
@@ -142,6 +145,17 @@ class Command(ReportCommand):
                     for name, each in REPORT_FILES.items()
                 }
             )
+
+
+def _require_id_of_all_parts() -> None:
+    """Raise UsageError where each part would be a run of its own, which nobody can merge."""
+    if not os.environ.get("OPSMIGRATE_RUN_ID"):
+        raise UsageError(
+            "--part needs the id of the run, the same for all parts, and OPSMIGRATE_RUN_ID is not "
+            "set",
+            id="no-such-run",
+            hint="set it to a name of the run, such as the release, for each part",
+        )
 
 
 def _require_together(options: dict[str, Any]) -> None:

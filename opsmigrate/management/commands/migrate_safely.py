@@ -8,7 +8,8 @@ from typing import Any
 from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.database_command import DatabaseCommand, Run
-from opsmigrate.management.examination import add_examination, arguments_of, examined
+from opsmigrate.management.examination import arguments_of, examined
+from opsmigrate.management.examination_arguments import add_examination
 from opsmigrate.management.shared_arguments import add_lock_timeout
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.playbook.fingerprints import fingerprints

@@ -1,8 +1,10 @@
 """The forecast: each statement on live tables, and how long each table is locked."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,9 +18,11 @@ from opsmigrate.preflight.forecast.sizes import Size, read_sizes
 from opsmigrate.preflight.forecast.timeline import Measurements, timeline
 from opsmigrate.preflight.interpret.effects import Refusal
 from opsmigrate.preflight.planned_statement import PlannedStatement
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.sql.grammar import require_grammar
 from opsmigrate.sql.statement import Statement
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 
 # Coarse rates of one core on warm data, used where nothing was measured: rows a second, and bytes.
 REWRITE, SCAN, BUILD = (500_000, 100e6), (3_000_000, 500e6), (1_500_000, 150e6)

@@ -1,8 +1,10 @@
 """The forecast in the report: facts, a section of the text, findings."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,9 +28,11 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.sql.grammar import INSTALL
 from opsmigrate.sql.statement import NoGrammarError
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from opsmigrate.postgres.lock_modes import MODES, ROW_EXCLUSIVE, stronger
 from opsmigrate.preflight.forecast.interpreted_plan import Foreseen
 from opsmigrate.preflight.forecast.live_effects import LiveEffects
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.schema.history_table import HISTORY
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 
 
 def with_measured(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opsmigrate.preflight.planned_statement import PlannedStatement
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 
 
 @dataclass(frozen=True, kw_only=True)

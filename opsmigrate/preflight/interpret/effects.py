@@ -82,10 +82,15 @@ class Assigned(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """What is not understood, and which relations it taints; none named: all of them."""
+    """What is not understood, and which relations it taints; none named: all of them.
+
+    `rights_told` says that all that the role needs is told in `Effects.rights` even so, but for
+    what code needs that runs.
+    """
 
     why: str
     relations: tuple[Name, ...] = ()
+    rights_told: bool = False
 
 
 class RefusedError(Exception):
@@ -99,9 +104,9 @@ class RefusedError(Exception):
 class UnknownError(Exception):
     """Ends the interpretation of a statement: what it does is not known."""
 
-    def __init__(self, why: str, *relations: Name) -> None:
+    def __init__(self, why: str, *relations: Name, rights_told: bool = False) -> None:
         super().__init__(why)
-        self.unknown = Unknown(why, relations)
+        self.unknown = Unknown(why, relations, rights_told)
 
 
 @dataclass(kw_only=True)

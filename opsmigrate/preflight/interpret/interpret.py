@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from opsmigrate.preflight.interpret.commands import COMMANDS
+from opsmigrate.preflight.interpret.commands import COMMANDS, RIGHTS
 from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.grammar_versions import is_too_new
 from opsmigrate.preflight.interpret.inheritance import surroundings
@@ -30,7 +30,10 @@ def interpret(
     command = commands.get(statement.kind)
     try:
         if command is None:
-            raise UnknownError(f"{statement.kind} is not interpreted")
+            if (rights := RIGHTS.get(statement.kind)) is not None:
+                rights(step, statement.node)
+            told = rights is not None
+            raise UnknownError(f"{statement.kind} is not interpreted", rights_told=told)
         if is_too_new(statement, schema.version):
             step.refuse("42601", "syntax")
         if schema.all_tainted is not None:

@@ -65,6 +65,7 @@ def home_of(step: Step, node: Any) -> str:
     """Return the schema in which a CREATE puts what a RangeVar names; 3F000 where there is none."""
     schema, name = range_name(node)
     if node.relpersistence == "t" or (schema or "").startswith("pg_"):
+        step.effects.need("TEMPORARY", "database", ())
         raise UnknownError("a temporary relation")
     home = step.schema.home(schema)
     if home is None:

@@ -16,6 +16,7 @@ from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.ranges import LOCKED, TARGET, Range, ranges_of
 from opsmigrate.sql.renamed import OF_SEQUENCES
+from opsmigrate.sql.types import SYSTEM
 
 # What later statements make, or how they are read, depends on these.
 MATTERS = frozenset(
@@ -137,16 +138,19 @@ def _is_grouped(schema: Schema, node: Any) -> bool:
 
 
 def _call(step: Step, node: Any) -> None:
-    for each in functions_called(node):
-        if each.schema not in SYSTEM_SCHEMAS:
-            _call_of_users(step, each.schema, each.name)
+    called = [each for each in functions_called(node) if each.schema not in SYSTEM_SCHEMAS]
+    unknown = [_call_of_users(step, each.schema, each.name) for each in called]
+    why = next(filter(None, unknown), None)
     for each in nodes_in(node):
         if each.DESCRIPTOR.name == "FuncCall":
             name = as_stored(each.funcname[-1].string.sval)
             if name in OF_SEQUENCES:
-                _lock_sequence(step, each, reads=name == "currval")
+                _lock_sequence(step, each, name, certain=_is_done(node))
             elif name == "set_config":
                 _set(step, each)
+    if why is not None:
+        # Whoever reads notes first what is written.
+        raise UnknownError(why, rights_told=True)
 
 
 def ask_values(step: Step, table: Name, node: Any, *, computed: bool = False) -> None:
@@ -180,26 +184,38 @@ def _functions_named(step: Step, schema: str | None, name: str) -> list[Function
     return named
 
 
-def _call_of_users(step: Step, schema: str | None, name: str) -> None:
+def _call_of_users(step: Step, schema: str | None, name: str) -> str | None:
+    """Note who may call a function; return why it is not known what is after it."""
     named = _functions_named(step, schema, name)
     for function in named:
         step.effects.need("EXECUTE", "function", function.signature.name)
     if any(function.volatility == "v" for function in named):
         step.effects.runs_code = True
-        raise UnknownError(f"what {name}() does")
+        return f"what {name}() does"
+    return None
 
 
-def _lock_sequence(step: Step, call: Any, *, reads: bool) -> None:
+def _is_done(node: Any) -> bool:
+    """Return whether what a query computes is computed, whatever the rows are."""
+    query = node.select_stmt.select_stmt if node.DESCRIPTOR.name == "InsertStmt" else node
+    if query.DESCRIPTOR.name != "SelectStmt":
+        return False
+    return not query.from_clause and not query.HasField("where_clause")
+
+
+def _lock_sequence(step: Step, call: Any, function: str, *, certain: bool) -> None:
     name = _sequence_of(step, call.args[0]) if call.args else None
     if name is None:
         raise UnknownError("which sequence it is")
     step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
+    sets, reads = function == "setval", function == "currval"
+    privilege, kind = ("UPDATE", "relation") if sets else ("USAGE", "sequence")
+    # For currval(), SELECT will do as well.
+    right = Right(privilege=privilege, object_kind=kind, name=name, certain=certain and not reads)
+    step.effects.rights.append(right)
     if reads:
-        step.effects.need("USAGE", "sequence", name)
         # It has no value yet in this session.
         step.effects.questions.append(Question(sqlstate="55000", kind="sequence", relation=name))
-        return
-    step.effects.need("UPDATE", "relation", name)
 
 
 def _sequence_of(step: Step, node: Any) -> Name | None:
@@ -228,6 +244,22 @@ def _by_text(step: Step, text: str) -> Name | None:
     if len(parts) > 2 or not parts[-1]:
         return None
     return step.schema.visible(parts[0] if len(parts) == 2 else None, parts[-1])
+
+
+def is_setting(node: Any) -> bool:
+    """Return whether a SELECT does nothing but call set_config() with constants."""
+    if {field.name for field, _ in node.ListFields()} - {"target_list", "limit_option", "op"}:
+        return False
+    calls = [each.res_target.val.func_call for each in node.target_list]
+    return bool(calls) and all(map(_sets_constant, calls))
+
+
+def _sets_constant(call: Any) -> bool:
+    parts = [as_stored(each.string.sval) for each in call.funcname]
+    if parts not in (["set_config"], [SYSTEM, "set_config"]) or len(call.args) != 3:
+        return False
+    values = [each.a_const.WhichOneof("val") for each in call.args]
+    return values == ["sval", "sval", "boolval"]
 
 
 def _set(step: Step, call: Any) -> None:

@@ -1,16 +1,21 @@
 """Time-outs of the migrating session, against the time that the plan takes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.opening import pin_of
 from opsmigrate.preflight.forecast.forecast import StatementCost
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, command
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 
 STATEMENT, TRANSACTION = "statement_timeout", "transaction_timeout"
 IDLE = "idle_in_transaction_session_timeout"

@@ -117,6 +117,11 @@ class LiveDatabase(NamedTuple):
     may_create: bool
     may_create_temporary: bool
 
+    @property
+    def withholds(self) -> bool:
+        """Return whether the role may not make everything in it."""
+        return not (self.may_create and self.may_create_temporary)
+
 
 @dataclass(frozen=True)
 class ObjectsOfOthers:
@@ -151,7 +156,9 @@ class ObjectsOfOthers:
 
     def stands_in(self, name: str, text: str) -> bool:
         """Return whether the text names it."""
-        return re.search(naming([name], self.reserved), text) is not None
+        # To look for it so is quick, and mostly enough.
+        there = name.lower() in text.lower()
+        return there and re.search(naming([name], self.reserved), text) is not None
 
     def anything(self, catalog: Catalog) -> bool:
         """Return whether there is anything that the role might lack."""

@@ -1,14 +1,19 @@
 """What a rehearsal comes to."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
-from opsmigrate.preflight.rehearsal.old_models_trial import Trial
-from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
-from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import Step, command
+
+if TYPE_CHECKING:
+    # Whoever has a result has loaded them; most runs have none.
+    from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+    from opsmigrate.preflight.rehearsal.old_models_trial import Trial
+    from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
+    from opsmigrate.preflight.rehearsal.selection import CopySelection
 
 # What to type for a rehearsal.
 REHEARSE = command("python manage.py preflight_migrate --rehearse clone")

@@ -37,6 +37,16 @@ ORDER BY 1, 2
 """
 
 
+def withholds(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the role lacks something on what is its own, or will on what it makes."""
+    with connection.cursor() as cursor:
+        for query in (OF_OWN, OF_NEW):
+            cursor.execute(query)
+            if cursor.fetchone() is not None:
+                return True
+    return False
+
+
 def repeat_revoked_privileges(
     source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper
 ) -> tuple[str, ...]:

@@ -14,7 +14,11 @@ from opsmigrate.preflight.walk.changed_rows import require_fillable
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
-from opsmigrate.preflight.walk.default_values import require_value_fits
+from opsmigrate.preflight.walk.default_values import (
+    PLANNED,
+    database_default_fits,
+    require_value_fits,
+)
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.dependents import column_in_use
 from opsmigrate.preflight.walk.descendants import (
@@ -161,14 +165,23 @@ def alter_null(
         )
     if filled:
         require_fillable(walk, table, column)
-    if filled and default is not None:
-        # The planner computes it, whatever the rows.
-        require_value_fits(walk, table, column, table.types[column], default)
+        _fills_with_what_fits(walk, table, new, default)
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")
         fill(walk, table, column, default)
     table.not_null.add(column)
+
+
+def _fills_with_what_fits(
+    walk: SchemaWalk, table: SimulatedTable, new: Field[Any, Any], default: object
+) -> None:
+    """Report if what UPDATE fills in does not become the type: the planner computes it already."""
+    type_ = table.types[column_of(new)]
+    if new.has_db_default():
+        database_default_fits(walk, table, new, type_, computed=PLANNED)
+    elif default is not None:
+        require_value_fits(walk, table, column_of(new), type_, default)
 
 
 def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:

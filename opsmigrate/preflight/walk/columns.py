@@ -48,6 +48,7 @@ from opsmigrate.preflight.walk.simulated_table import (
     live_value,
 )
 from opsmigrate.preflight.walk.type_compatibility import always_casts
+from opsmigrate.schema.types import in_full
 
 # pg_identify_object() calls a generated column by its expression.
 WORDS = {"default value": "generated column", "publication relation": "publication of"}
@@ -188,8 +189,9 @@ def _value(
     if default == UNKNOWN or is_computed(field) or _fills_itself(walk, field):
         return None
     if field.has_db_default():
-        given: Any = field.db_default
-        default = field.get_db_prep_save(getattr(given, "value", given), walk.connection)
+        connection: Any = walk.connection
+        text = connection.ops.compose_sql(*connection.schema_editor().db_default_sql(field))
+        return sql.SQL("({})::{}").format(sql.SQL(text), sql.SQL(in_full(type_)))
     return constant(default, type_)
 
 

@@ -15,19 +15,23 @@ from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.casts import castable, too_long_for
 from opsmigrate.preflight.walk.expressions import require_fit, types_of
-from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_constant
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.schema.types import in_full
-from opsmigrate.sql.expressions import functions_named_in
+from opsmigrate.sql.expressions import functions_named_in, is_constant, parse_expression
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # What a constant in quotes is, until something says what it stands for.
 UNTYPED = ("unknown", "text")
 INVALID_VALUE = "22"
+# Functions by pg_proc.provolatile: ADD COLUMN calls those that are not volatile, and the planner of
+# an UPDATE those that are immutable.
+ADDED, PLANNED = "is", "i"
 OTHERS = """
-SELECT FROM pg_proc WHERE proname = ANY(%s::text[])
-    AND (provolatile = 'v' OR pronamespace <> 'pg_catalog'::regnamespace)
+SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND NOT (
+    provolatile::text = ANY(%s::text[]) AND pronamespace = 'pg_catalog'::regnamespace)
 LIMIT 1
 """
 
@@ -35,35 +39,68 @@ LIMIT 1
 def default_fits(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
 ) -> None:
-    """ADD COLUMN: report if the default of the field does not suit its type.
-
-    What is no volatile function is computed even where the table has no rows (StoreAttrDefault,
-    heap.c), but for a partitioned table without partitions, which has nowhere to put it.
-    """
-    computed = table.kind != "p" or bool(walk.relatives.descendants(table))
+    """ADD COLUMN: report if the default of the field does not suit its type."""
+    type_ = str(field.db_parameters(connection=walk.connection)["type"])
     if field.has_db_default():
-        database_default_fits(walk, table, field, computed=computed)
-    elif computed and default not in (None, UNKNOWN):
-        require_value_fits(walk, table, column_of(field), _type(walk, field), default)
+        database_default_fits(walk, table, field, type_, computed=added_at_once(walk, table))
+    elif default not in (None, UNKNOWN) and added_at_once(walk, table):
+        require_value_fits(walk, table, column_of(field), type_, default)
+
+
+def added_at_once(walk: SchemaWalk, table: SimulatedTable) -> str:
+    """Return the functions, by volatility, with which ADD COLUMN computes a default without rows.
+
+    StoreAttrDefault, heap.c; but a partitioned table without partitions has nowhere to put it.
+    """
+    return ADDED if table.kind != "p" or walk.relatives.descendants(table) else ""
 
 
 def database_default_fits(
-    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], *, computed: bool
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    field: Field[Any, Any],
+    type_: str,
+    *,
+    computed: str,
 ) -> None:
-    """Report if a default of the database's own does not suit its type, or cannot be `computed`."""
-    if field.generated:
+    """Report if a default of the database's own does not suit its type, or cannot be computed.
+
+    `computed` are the functions, by their volatility, that are called though there be no row; where
+    it is empty, the default is only kept.
+    """
+    if not field.generated:
+        editor: Any = walk.connection.schema_editor()
+        text = _composed(walk, *editor.db_default_sql(field))
+        if text is not None:
+            expression_fits(walk, table, column_of(field), type_, text, computed=computed)
+
+
+def expression_fits(
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    column: str,
+    type_: str,
+    text: str,
+    *,
+    computed: str,
+) -> None:
+    """Report if SQL for a default does not suit its type; `computed` as above."""
+    if _is_constant(text):
+        why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=bool(computed))
+        _report(walk, table, column, type_, why)
         return
-    editor: Any = walk.connection.schema_editor()
-    text = _composed(walk, *editor.db_default_sql(field))
-    if text is None:
+    purpose, now = f"the default of column {column}", bool(computed)
+    if not require_fit(walk, table, text, purpose, by_row=not now, computed=now):
         return
-    if is_constant(field):
-        why = why_not_assigned(
-            walk.connection, sql.SQL(text), _type(walk, field), computed=computed
-        )
-        _report(walk, table, column_of(field), _type(walk, field), why)
-    else:
-        _expression_fits(walk, table, field, text, computed=computed)
+    kinds = types_of(walk, table, text)
+    if kinds and castable(walk.connection, kinds[0], type_, explicit=False) is False:
+        _report(walk, table, column, type_, f"{kinds[0]} is not converted automatically")
+    elif computed and _calls_only(walk, text, computed):
+        why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
+        _report(walk, table, column, type_, why)
+    elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
+        what = f"the default of {table.label}.{column} becomes {type_} in each row"
+        walk.ledger.mark_undecided(f"whether {what}: it is computed for each")
 
 
 def require_value_fits(
@@ -76,27 +113,19 @@ def require_value_fits(
         _report(walk, table, column, type_, why)
 
 
-def _expression_fits(
-    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], text: str, *, computed: bool
-) -> None:
-    column, type_ = column_of(field), _type(walk, field)
-    if computed and not require_fit(walk, table, text, f"the default of column {column}"):
-        return
-    kinds = types_of(walk, table, text)
-    if kinds and castable(walk.connection, kinds[0], type_, explicit=False) is False:
-        _report(walk, table, column, type_, f"{kinds[0]} is not converted automatically")
-    elif computed and _may_be_computed(walk, text):
-        why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
-        _report(walk, table, column, type_, why)
-    elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
-        what = f"the default of {table.label}.{column} becomes {type_} in each row"
-        walk.ledger.mark_undecided(f"whether {what}: it is computed for each")
+def _is_constant(text: str) -> bool:
+    try:
+        return is_constant(parse_expression(text))
+    except (NoGrammarError, NotParsedError):
+        return False
 
 
-def _may_be_computed(walk: SchemaWalk, text: str) -> bool:
-    """Return whether what a text calls are PostgreSQL's own functions that change nothing."""
+def _calls_only(walk: SchemaWalk, text: str, volatilities: str) -> bool:
+    """Return whether a text calls only functions of PostgreSQL's own, of these volatilities."""
     names = functions_named_in(text)
-    return names is not None and not seen_by_project(walk.connection, OTHERS, [list(names)])
+    if names is None:
+        return False
+    return not seen_by_project(walk.connection, OTHERS, [list(names), list(volatilities)])
 
 
 def _composed(walk: SchemaWalk, text: str, params: Sequence[Any]) -> str | None:
@@ -107,10 +136,6 @@ def _composed(walk: SchemaWalk, text: str, params: Sequence[Any]) -> str | None:
     except connection.Database.Error:
         # It is noted where the statement is.
         return None
-
-
-def _type(walk: SchemaWalk, field: Field[Any, Any]) -> str:
-    return str(field.db_parameters(connection=walk.connection)["type"])
 
 
 def _report(

@@ -63,14 +63,16 @@ def require_fit(
     purpose: str,
     *,
     by_row: bool = False,
+    computed: bool = True,
 ) -> bool:
     """Report if an expression does not fit its columns, or calls what the role may not execute.
 
     Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
-    not ask for the right to call a function before it comes to a row, as it makes an index.
+    not ask for the right to call a function before it comes to a row, as it makes an index; without
+    `computed`, it does not compute constants either, as where it only keeps a default.
     """
     try:
-        words = misfit(walk, table, expression, {})
+        words = misfit(walk, table, expression, {}, computed=computed)
     except ForbiddenError as error:
         _forbidden(walk, table, expression, purpose, str(error), rows_needed=by_row)
         return False
@@ -155,7 +157,12 @@ def require_no_failure(
 
 
 def misfit(
-    walk: SchemaWalk, table: SimulatedTable, expression: str, types: Mapping[str, str]
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    expression: str,
+    types: Mapping[str, str],
+    *,
+    computed: bool = True,
 ) -> str | None:
     """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
 
@@ -170,7 +177,8 @@ def misfit(
         state = sqlstate(error) or ""
         if state == INSUFFICIENT_PRIVILEGE:
             raise ForbiddenError(first_line(error)) from error
-        if state == UNDEFINED_OBJECT or not state.startswith(MISFITS):
+        states = MISFITS if computed else MISFITS[:1]
+        if state == UNDEFINED_OBJECT or not state.startswith(states):
             return None
         return first_line(error)
     return None

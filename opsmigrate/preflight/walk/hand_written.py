@@ -9,15 +9,17 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
-from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.walk.adopted import adopt
+from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
+from opsmigrate.preflight.walk.harmless_settings import is_harmless, settings_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.inserted_rows import INSERT, require_insertable
 from opsmigrate.preflight.walk.interpretation import (
     AFTER_REFUSAL,
     Interpreted,
+    Understood,
     interpreted,
 )
 from opsmigrate.preflight.walk.probes import (
@@ -56,7 +58,8 @@ OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
 MAY_USE = "SELECT has_language_privilege(oid, 'USAGE') FROM pg_language WHERE lanname = %s"
-HARMLESS_SETTINGS = frozenset({"lock_timeout", "maintenance_work_mem", "work_mem"})
+COPIES = "the migration executes COPY without a file, which raises ProgrammingError in the driver"
+COPIES_BY_METHOD = "write INSERT, or let RunPython call the driver's own method for it"
 IN_TRANSACTION = Refusal(sqlstate="25001", kind="in-a-transaction")
 
 
@@ -76,6 +79,10 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
         return False
+    if any(map(_is_copy_by_driver, steps)):
+        walk.ledger.find("malformed-statement", COPIES, hint=COPIES_BY_METHOD)
+        walk.interpretation.give_up(AFTER_REFUSAL)
+        return True
     # "can't execute an empty query" (PGRES_EMPTY_QUERY): psycopg 3 goes on.
     if not steps and not is_psycopg3:
         walk.ledger.find(
@@ -102,6 +109,12 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     return True
 
 
+def _is_copy_by_driver(step: Interpreted) -> bool:
+    """Return whether it is a COPY whose rows the driver sends or gets: execute() raises for it."""
+    node = step.statement.node
+    return step.statement.kind == "copy_stmt" and not (node.filename or node.is_program)
+
+
 def _has_block(text: str) -> bool:
     return any(each.kind == "do_stmt" for each in parse(text))
 
@@ -114,8 +127,9 @@ def _may_use_language(walk: SchemaWalk) -> bool:
 
 def _suits_transaction(statement: Statement, *, atomic: bool) -> bool:
     """Return whether the statement leaves transaction and session as they are."""
-    if statement.kind == "variable_set_stmt":
-        return statement.node.name in HARMLESS_SETTINGS
+    settings = settings_of(statement)
+    if settings is None or not all(map(is_harmless, settings)):
+        return False
     return statement.kind != "transaction_stmt" and (atomic or statement.kind != "lock_stmt")
 
 
@@ -194,8 +208,22 @@ def _ask(walk: SchemaWalk, step: Interpreted) -> None:
             warn_of_cascade(walk.ledger, table, shown, f"{loss.kind} {loss.name}")
     if step.statement.kind == INSERT:
         require_insertable(walk, step, shown)
+    _new_defaults_fit(walk, step)
     _take_over(walk, step)
     _ask_rows(walk, [each for each in questions if each.kind not in OF_FORMER_VALUES], shown)
+
+
+def _new_defaults_fit(walk: SchemaWalk, step: Interpreted) -> None:
+    """Report if the default of a column that is added does not suit its type."""
+    for name, former in step.before.relations.items():
+        after, table = step.after.relations.get(name), walk.schema.table_of(name)
+        if after is None or after is former or table is None:
+            continue
+        computed = added_at_once(walk, table)
+        for column in after.columns.keys() - former.columns.keys():
+            found = after.columns[column]
+            if found.number > former.last_number and found.default and not found.generated:
+                expression_fits(walk, table, column, found.type, found.default, computed=computed)
 
 
 def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
@@ -215,11 +243,7 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
     ledger = walk.ledger
-    walk.interpretation.understood.append(
-        PlannedStatement(
-            migration=ledger.migration, operation=ledger.operation, sql=step.statement.text
-        )
-    )
+    walk.interpretation.understood.append(Understood(ledger.migration, ledger.operation, step))
     walk.interpretation.go_on(step.after)
     changed = any(
         getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED

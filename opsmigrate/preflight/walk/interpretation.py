@@ -27,6 +27,14 @@ class Interpreted(NamedTuple):
     effects: Effects
 
 
+class Understood(NamedTuple):
+    """A statement that somebody wrote, all of which is understood, and where it stands."""
+
+    migration: str | None
+    operation: str | None
+    step: Interpreted
+
+
 class Refused(NamedTuple):
     """A statement of Django's own that the interpreter refuses, where the walk may not have."""
 
@@ -42,7 +50,7 @@ class Interpretation:
     """
 
     connection: BaseDatabaseWrapper
-    understood: list[PlannedStatement] = field(default_factory=list)
+    understood: list[Understood] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     # Whether SQL written by hand is interpreted, and whether any was met that was not.
     interprets: bool = False

@@ -22,8 +22,6 @@ from opsmigrate.preflight.walk.collations import create_collation, remove_collat
 from opsmigrate.preflight.walk.constraints import add_constraint
 from opsmigrate.preflight.walk.definitions import is_empty
 from opsmigrate.preflight.walk.expressions import require_fit
-from opsmigrate.preflight.walk.idle_code import is_understood
-from opsmigrate.preflight.walk.known_code import does_nothing
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
@@ -172,7 +170,13 @@ def _run_python(move: Move) -> None:
     operation, alias = move.operation, move.editor.connection.alias
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
-    if code is None or code is RunPython.noop or does_nothing(code, move.walk, move.from_state):
+    if code is None or code is RunPython.noop:
+        return
+    # Loaded only where there is code: most plans have none.
+    from opsmigrate.preflight.walk.idle_code import is_understood
+    from opsmigrate.preflight.walk.known_code import does_nothing
+
+    if does_nothing(code, move.walk, move.from_state):
         return
     if allowed and not is_understood(code, move.walk, move.from_state):
         ledger = move.walk.ledger

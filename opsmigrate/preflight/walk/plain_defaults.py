@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from opsmigrate.preflight.walk.idle_code import returns_a_constant
-
 # Modules whose functions look at nothing but the clock.
 HARMLESS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
@@ -15,4 +13,9 @@ def may_be_called(default: Any) -> bool:
 
     A project's own function may do anything, unless its source says that it returns a constant.
     """
-    return getattr(default, "__module__", None) in HARMLESS or returns_a_constant(default)
+    if getattr(default, "__module__", None) in HARMLESS:
+        return True
+    # Loaded only where somebody's own function is to be read.
+    from opsmigrate.preflight.walk.idle_code import returns_a_constant
+
+    return returns_a_constant(default)

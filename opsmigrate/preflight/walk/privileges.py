@@ -11,6 +11,8 @@ from opsmigrate.steps import Step, statement
 
 # Not a privilege: what only the owner may do.
 OWNER = "OWNER"
+# Nor this: what only a superuser may do.
+SUPERUSER = "SUPERUSER"
 # A grant on each of the columns will do as well (documentation of GRANT).
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 # Said beside what the role cannot give itself.
@@ -56,12 +58,16 @@ class MissingPrivilege:
         """Return what is wrong, for a sentence."""
         if self.privilege == OWNER:
             return f"only the owner may alter {self.on}, which does not belong to the role"
+        if self.privilege == SUPERUSER:
+            return "only a superuser may do this"
         return f"{self.privilege} on {self.on} is not granted to the role"
 
     def steps(self, role: str) -> tuple[Step, ...]:
         """Return what its owner, or a superuser, types to give it to the role."""
         if self.privilege == OWNER and self.target.startswith("EXTENSION "):
             return ()  # there is no ALTER EXTENSION … OWNER TO
+        if self.privilege == SUPERUSER:
+            return ()
         if self.privilege == OWNER:
             return given_away(self.target, role, self.owner)
         return (statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}"),)

@@ -214,7 +214,8 @@ class TracingEditor(DatabaseSchemaEditor):
             table = self.walk.create_table(model, constraints_deferred=deferred)
             for field in fields:
                 if field.has_db_default():
-                    database_default_fits(self.walk, table, field, computed=False)
+                    type_ = table.types[column_of(field)]
+                    database_default_fits(self.walk, table, field, type_, computed="")
             for field in filter(is_generated, model._meta.local_fields):
                 require_generated(self.walk, table, field)
             for constraint in filter(is_exclusion, model._meta.constraints):

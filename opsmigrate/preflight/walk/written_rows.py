@@ -8,7 +8,9 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
+from opsmigrate.preflight.interpret.queries import is_setting
 from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.walk.default_values import why_not_assigned
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
 from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
 from opsmigrate.preflight.walk.interpretation import Interpreted
@@ -26,9 +28,9 @@ KEYS = frozenset("fpux")
 MORE_THAN_ITS_ROWS = frozenset(
     {"from_clause", "using_clause", "returning_list", "returning_clause", "with_clause"}
 )
-UPDATE, DELETE = "update_stmt", "delete_stmt"
+SELECT, UPDATE, DELETE = "select_stmt", "update_stmt", "delete_stmt"
 # What these say of rows is not asked.
-NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", "select_stmt"})
+NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", SELECT})
 # Of these parts an expression may consist: the same for the same row, whoever asks.
 PLAIN = frozenset(
     {"A_Const", "A_Expr", "BoolExpr", "Boolean", "CaseExpr", "CaseWhen", "CoalesceExpr"}
@@ -55,13 +57,17 @@ class NewValue(NamedTuple):
 
 def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     """Return whether a query can tell what a statement that writes rows comes to."""
-    kind, written = step.statement.kind, step.effects.writes_rows
+    kind, written, assigned = (
+        step.statement.kind,
+        step.effects.writes_rows,
+        step.effects.assigned,
+    )
     if step.effects.refusal is not None:
         return True
     if kind == INSERT:
         return is_plain_insert(walk, step)
     if kind in NOT_ASKED:
-        return False
+        return kind == SELECT and is_setting(step.statement.node)
     if kind not in (UPDATE, DELETE):
         return True
     relations = [step.before.relations.get(name) for name in written]
@@ -70,7 +76,7 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     if not _is_computable(walk, step):
         return False
     if all(_is_empty(walk, name) for name in written):
-        return True
+        return all(_is_assignable(walk, name, each) for name in written for each in assigned)
     if len(written) != 1 or any(_is_referred_to(step.before, name) for name in written):
         return False
     [relation] = relations
@@ -157,6 +163,15 @@ def _update(walk: SchemaWalk, table: SimulatedTable, step: Interpreted) -> None:
 def _is_empty(walk: SchemaWalk, name: Name) -> bool:
     table = walk.schema.table_of(name)
     return table is not None and walk.rows(table) == 0
+
+
+def _is_assignable(walk: SchemaWalk, name: Name, given: Assigned) -> bool:
+    """Return whether a constant becomes the type of its column: the planner computes it."""
+    table = walk.schema.table_of(name)
+    if table is None or columns_used_by(given.expression):
+        return table is not None
+    value, type_ = sql.SQL(given.expression), table.types[given.column]
+    return why_not_assigned(walk.connection, value, type_, computed=True) is None
 
 
 def _is_referred_to(schema: Schema, name: Name) -> bool:

@@ -1,4 +1,4 @@
-"""One file per kind of command: what it refuses, locks, rewrites, asks, loses and changes."""
+"""One file per kind of command: what it refuses, locks, rewrites, asks, needs, loses, changes."""
 
 from opsmigrate.preflight.interpret.loaded import Loaded
 from opsmigrate.preflight.interpret.step import Command
@@ -52,3 +52,36 @@ FILES = {
 }
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Loaded[Command] = Loaded("COMMANDS", FILES)
+# What the schema knows nothing of: file -> statements of which the rights, and no more, are told.
+OF_RIGHTS = {
+    "cursors": (
+        "alter_default_privileges_stmt",
+        "close_portal_stmt",
+        "deallocate_stmt",
+        "declare_cursor_stmt",
+        "discard_stmt",
+        "execute_stmt",
+        "fetch_stmt",
+        "prepare_stmt",
+    ),
+    "databases": (
+        "alter_database_refresh_coll_stmt",
+        "alter_database_set_stmt",
+        "alter_database_stmt",
+    ),
+    "definitions": (
+        "alter_collation_stmt",
+        "alter_event_trig_stmt",
+        "alter_operator_stmt",
+        "alter_stats_stmt",
+        "alter_tsconfiguration_stmt",
+        "alter_tsdictionary_stmt",
+        "alter_type_stmt",
+        "create_conversion_stmt",
+        "create_range_stmt",
+        "define_stmt",
+    ),
+    "extensions": ("alter_extension_contents_stmt", "alter_extension_stmt"),
+    "publications": ("alter_publication_stmt", "create_publication_stmt"),
+}
+RIGHTS: Loaded[Command] = Loaded("RIGHTS", OF_RIGHTS)

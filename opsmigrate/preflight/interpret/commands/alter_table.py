@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
-from opsmigrate.sql.names import Name
+from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.nodes import label
 
 # Of a table, of a column of it, and of its constraints: file -> the keys of its ACTIONS.
@@ -73,6 +73,7 @@ TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
 def alter_table(step: Step, node: Any) -> None:
     """Do what `node`, an AlterTableStmt, says to a table."""
+    _need_to_own(step, node)
     if label(node, "objtype") not in TABLES and not _gives_away(node):
         raise _unknown(step, node, f"ALTER of {label(node, 'objtype')}")
     found = find_name(step, node.relation)
@@ -108,6 +109,14 @@ def alter_table(step: Step, node: Any) -> None:
         # Whatever it is, it is done to this table, and perhaps to those that descend from it.
         others = error.unknown.relations or descendants_of(step.schema, table)
         raise UnknownError(error.unknown.why, table, *others) from error
+
+
+def _need_to_own(step: Step, node: Any) -> None:
+    """Note who may alter it at all, also where nothing else of the statement is understood."""
+    found = step.schema.visible(*range_name(node.relation))
+    table = step.schema.at(found) if found is not None else None
+    if table is not None:
+        step.effects.need("OWNER", "type" if table.kind == "c" else "relation", table.name)
 
 
 def _gives_away(node: Any) -> bool:

@@ -9,6 +9,7 @@ from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.drop import RELATIONS
+from opsmigrate.preflight.interpret.commands.objects import KINDS, need_of_object
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.named import (
     ROUTINES,
@@ -34,8 +35,6 @@ IN_NO_SCHEMA = {
     "OBJECT_SCHEMA": ("schema", "3F000", "schemas"),
     "OBJECT_EXTENSION": ("extension", "42704", "extensions"),
 }
-# Neither is locked in this database, nor looked at here.
-OUTSIDE = ("OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE")
 
 
 def comment(step: Step, node: Any) -> None:
@@ -59,7 +58,10 @@ def comment(step: Step, node: Any) -> None:
         step.effects.need("OWNER", word, (name,))
     else:
         # What is commented on stays what it is: nothing is tainted that this tells of.
-        raise UnknownError(f"COMMENT ON {kind}", Name("pg_catalog", "pg_description"))
+        place = Name("pg_catalog", "pg_description")
+        if kind in KINDS:
+            need_of_object(step, kind, node.object)
+        raise UnknownError(f"COMMENT ON {kind}", place, rights_told=kind in KINDS)
 
 
 def _relation(step: Step, kind: str, node: Any) -> None:

@@ -31,6 +31,7 @@ from opsmigrate.preflight.interpret.commands.not_null import (
     not_null_of,
     put_not_null,
 )
+from opsmigrate.preflight.interpret.commands.objects import need_of_relation
 from opsmigrate.preflight.interpret.commands.partitions import partition
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.dependents import owning_constraint
@@ -148,6 +149,8 @@ def _read(step: Step, node: Any) -> Elements:
         elif kind == "constraint":
             _read_constraint(step, found, each.constraint)
         else:
+            if kind == "table_like_clause":
+                need_of_relation(step, each.table_like_clause.relation, "SELECT")
             raise UnknownError(f"{kind} in CREATE TABLE")
     for name, not_null in found.not_nulls if node.HasField("partspec") else ():
         if not_null is not None and not_null.is_no_inherit:

@@ -19,9 +19,15 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
 from opsmigrate.preflight.interpret.commands.row_rights import need_columns_read
 from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.queries import ask_values, queried, read
+from opsmigrate.preflight.interpret.queries import (
+    ask_values,
+    is_setting,
+    is_systems,
+    queried,
+    read,
+)
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
@@ -42,6 +48,9 @@ def select(step: Step, node: Any) -> None:
         select_into(step, node)
         return
     found = read(step, node)
+    if is_setting(node):
+        step.effects.unread = False
+        return
     _write_within(step, node)
     ask_values(step, NOWHERE, node)
     for _, table in found:
@@ -50,9 +59,11 @@ def select(step: Step, node: Any) -> None:
 
 def insert(step: Step, node: Any) -> None:
     """INSERT."""
-    table = _target(step, node.relation, named=bool(node.cols))
+    table = _target(step, node.relation, INSERT, named=bool(node.cols))
     _write_within(step, node, but=node)
     columns = _given(step, table, node)
+    _need_to_insert(step, table, columns, node)
+    need_columns_read(step, table, node)
     read(step, node)
     rows = [each.list.items for each in node.select_stmt.select_stmt.values_lists]
     given = columns or tuple(table.columns)
@@ -66,38 +77,50 @@ def insert(step: Step, node: Any) -> None:
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
         writes += _on_conflict(step, table, node.on_conflict_clause)
-    step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
     if table.kind == "p":
         for name in descendants_of(step.schema, table.name):
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
-    need_columns_read(step, table, node)
-    # A SELECT may give no row.
-    certain = bool(rows) or not node.HasField("select_stmt")
-    lock_sequences(step, table, _filled(table, columns, node), certain=certain)
     _values(step, table, node)
 
 
-def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
-    """Return what else is written where there is such a row already."""
-    if any(not each.immediate for each in table.indexes.values()):
-        _ask_conflict(step, table, "55000")
+def _need_to_insert(step: Step, table: Relation, columns: tuple[str, ...], node: Any) -> None:
+    """Note what it takes to insert, with the sequences of columns that are not given."""
+    step.effects.need(INSERT, "relation", table.name, columns)
+    if node.HasField("on_conflict_clause"):
+        _need_on_conflict(step, table, node.on_conflict_clause)
+    # A SELECT may give no row.
+    rows = node.select_stmt.select_stmt.values_lists
+    certain = bool(rows) or not node.HasField("select_stmt")
+    lock_sequences(step, table, _filled(table, columns, node), certain=certain)
+
+
+def _need_on_conflict(step: Step, table: Relation, clause: Any) -> None:
     inferred = (each.index_elem for each in clause.infer.index_elems)
     read_ = {as_stored(each.name) for each in inferred if each.name}
     constraint = table.constraints.get(as_stored(clause.infer.conname))
     read_ |= set(constraint.columns) if constraint is not None else set()
-    updates = label(clause, "action") == "ONCONFLICT_UPDATE"
-    if updates:
-        columns = _assigned_columns(step, table, clause.target_list)
-        _refuse_assigned(step, table, clause.target_list)
-        _ask_conflict(step, table, "21000")
+    if label(clause, "action") == "ONCONFLICT_UPDATE":
+        named = (as_stored(each.res_target.name) for each in clause.target_list)
+        columns = tuple(each for each in named if each in table.columns)
         step.effects.need(UPDATE, "relation", table.name, columns)
         # Those of `excluded` as well.
         read_ |= {parts[-1] for parts in references(clause)}
     if read_ & table.columns.keys():
         columns = tuple(sorted(read_ & table.columns.keys()))
         step.effects.need("SELECT", "relation", table.name, columns)
+
+
+def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
+    """Return what else is written where there is such a row already."""
+    if any(not each.immediate for each in table.indexes.values()):
+        _ask_conflict(step, table, "55000")
+    updates = label(clause, "action") == "ONCONFLICT_UPDATE"
+    if updates:
+        _assigned_columns(step, table, clause.target_list)
+        _refuse_assigned(step, table, clause.target_list)
+        _ask_conflict(step, table, "21000")
     return [UPDATE] if updates else []
 
 
@@ -142,7 +165,11 @@ def _filled(table: Relation, columns: tuple[str, ...], node: Any) -> tuple[str, 
         return tuple(
             name
             for number, name in enumerate(given)
-            if all(row[number].WhichOneof("node") != "set_to_default" for row in rows)
+            if all(
+                each.WhichOneof("node") != "set_to_default"
+                for row in rows
+                for each in row[number : number + 1]
+            )
         )
     if columns:
         return columns
@@ -172,19 +199,19 @@ def _require(step: Step, table: Relation, columns: Iterable[str], twice: str = "
 
 def update(step: Step, node: Any) -> None:
     """UPDATE: what the row itself says of its new value, is kept."""
-    table = _target(step, node.relation)
+    table = _target(step, node.relation, UPDATE)
     _write_within(step, node, but=node)
     columns = _assigned_columns(step, table, node.target_list)
+    step.effects.need(UPDATE, "relation", table.name, columns)
+    _take_next(step, table, node.target_list)
+    need_columns_read(step, table, node)
     read(step, node)
     _check_columns(step, table, node)
     if all(not each.res_target.indirection for each in node.target_list):
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
     _refuse_assigned(step, table, node.target_list)
-    step.effects.need(UPDATE, "relation", table.name, columns)
-    need_columns_read(step, table, node)
     write(step, table, UPDATE, columns)
-    _take_next(step, table, node.target_list)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
@@ -238,13 +265,13 @@ def _keep(step: Step, table: Relation, node: Any) -> None:
 
 def delete(step: Step, node: Any) -> None:
     """DELETE."""
-    table = _target(step, node.relation)
+    table = _target(step, node.relation, DELETE)
     _write_within(step, node, but=node)
+    step.effects.need(DELETE, "relation", table.name)
+    need_columns_read(step, table, node)
     read(step, node)
     _check_columns(step, table, node)
     look_at(step, table, node, ())
-    step.effects.need(DELETE, "relation", table.name)
-    need_columns_read(step, table, node)
     write(step, table, DELETE)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
@@ -275,26 +302,33 @@ def merge(step: Step, node: Any) -> None:
     views = step.schema.version >= MERGES_INTO_VIEWS
     if named.kind in "mSf" or (named.kind == "v" and not views):
         step.refuse("0A000", "wrong-kind", relation=named.name)
-    table = _target(step, node.relation)
+    clauses = [each.merge_when_clause for each in node.merge_when_clauses]
+    events = [label(each, "command_type").removeprefix("CMD_") for each in clauses]
+    table = _target(step, node.relation, *(each for each in events if each in EVENTS))
     _write_within(step, node, but=node)
-    read(step, node)
+    _need_to_merge(step, table, events, clauses)
     need_columns_read(step, table, node)
+    read(step, node)
     step.effects.lock(table.name, ROW_EXCLUSIVE)
-    for each in node.merge_when_clauses:
-        event = label(each.merge_when_clause, "command_type").removeprefix("CMD_")
+    for event in events:
         if event in EVENTS:
-            step.effects.need(event, "relation", table.name)
             write(step, table, event)
         if event in (UPDATE, DELETE):
             # A row that two of the source's meet.
             _ask_conflict(step, table, "21000")
-        if event == UPDATE:
-            _take_next(step, table, each.merge_when_clause.target_list)
-        if event == INSERT:
-            lock_sequences(step, table, _merged(table, each.merge_when_clause), certain=False)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
+
+
+def _need_to_merge(step: Step, table: Relation, events: list[str], clauses: list[Any]) -> None:
+    for event, each in zip(events, clauses, strict=True):
+        if event in EVENTS:
+            step.effects.need(event, "relation", table.name)
+        if event == UPDATE:
+            _take_next(step, table, each.target_list)
+        if event == INSERT:
+            lock_sequences(step, table, _merged(table, each), certain=False)
 
 
 def _merged(table: Relation, clause: Any) -> tuple[str, ...]:
@@ -315,8 +349,14 @@ def _written(step: Step, targets: Any) -> list[Any]:
     return [queried(step, each.node).name for each in targets]
 
 
-def _target(step: Step, node: Any, *, named: bool = True) -> Relation:
+def _target(step: Step, node: Any, *events: str, named: bool = True) -> Relation:
+    """Return the table that is written, as these do; what is no table needs at least the same."""
+    if is_systems(node):
+        step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
     table = queried(step, node)
+    if table.kind not in "rp" or table.rules:
+        for event in events:
+            step.effects.need(event, "relation", table.name)
     if table.kind == "S" and named:
         raise UnknownError("the columns of a sequence", table.name)
     if table.kind in "mS":

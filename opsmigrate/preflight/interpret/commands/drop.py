@@ -7,6 +7,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.commands.objects import need_of_object
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import find_name
@@ -40,7 +41,9 @@ def drop_objects(step: Step, node: Any) -> None:
     kind = label(node, "remove_type")
     finder = FINDERS.get(kind)
     if finder is None:
-        raise UnknownError(f"DROP of {kind} is not interpreted")
+        for each in node.objects:
+            need_of_object(step, kind, each, "DROP")
+        raise UnknownError(f"DROP of {kind} is not interpreted", rights_told=True)
     if node.concurrent:
         _concurrently(step, node)
     found = dict.fromkeys(

@@ -15,10 +15,12 @@ def explain(step: Step, node: Any) -> None:
     kind = node.query.WhichOneof("node")
     command = dml.COMMANDS.get(kind)
     names = {each.def_elem.defname for each in node.options}
-    if command is None or "analyze" in names:
+    if command is None:
         raise UnknownError("EXPLAIN of more than a query")
     schema = step.schema
     command(step, getattr(node.query, kind))
+    if "analyze" in names:
+        raise UnknownError("EXPLAIN of what is done", rights_told=True)
     step.schema = schema
     step.effects.writes_rows.clear()
     step.effects.assigned.clear()

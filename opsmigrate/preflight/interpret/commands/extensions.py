@@ -1,4 +1,4 @@
-"""CREATE EXTENSION: what it brings, only its own script tells."""
+"""CREATE EXTENSION, and ALTER of one: what it brings, only its own script tells."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.commands.objects import KINDS, need_of_object
 from opsmigrate.preflight.interpret.effects import Unknown, UnknownError
 from opsmigrate.preflight.interpret.schema import Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
 
 # Extension -> the types that columns may be of, and what these are (pg_type.typtype).
 TYPES = {
@@ -42,7 +44,7 @@ def create(step: Step, node: Any) -> None:
     options = {each.def_elem.defname: each.def_elem.arg.string.sval for each in node.options}
     home = step.schema.home(as_stored(options["schema"]) if "schema" in options else None)
     if name not in NO_RELATIONS or home is None or "cascade" in options:
-        raise UnknownError(f"what the extension {name} makes")
+        raise UnknownError(f"what the extension {name} makes", rights_told=True)
     types = {
         Name(home, each): Type(
             name=Name(home, each), kind="b", owner=step.schema.role, extension=name
@@ -57,7 +59,21 @@ def create(step: Step, node: Any) -> None:
         incomplete=why,
     )
     # All relations are still as they were.
-    step.effects.unknown = Unknown(why, (Name(home, name),))
+    step.effects.unknown = Unknown(why, (Name(home, name),), rights_told=True)
+
+
+def alter(step: Step, node: Any) -> None:
+    """ALTER EXTENSION … UPDATE, ADD and DROP."""
+    step.effects.need("OWNER", "extension", (as_stored(node.extname),))
+    if node.DESCRIPTOR.name == "AlterExtensionContentsStmt":
+        kind = label(node, "objtype")
+        if kind not in KINDS:
+            raise UnknownError("who owns what an extension gets or gives")
+        need_of_object(step, kind, node.object)
 
 
 COMMANDS: Mapping[str, Command] = {"create_extension_stmt": create}
+RIGHTS: Mapping[str, Command] = {
+    "alter_extension_contents_stmt": alter,
+    "alter_extension_stmt": alter,
+}

@@ -9,6 +9,12 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.objects import (
+    IN_SCHEMA,
+    KINDS,
+    need_of_object,
+    object_named,
+)
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
@@ -64,7 +70,19 @@ def change_owner(step: Step, node: Any) -> None:
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _type_owner(step, user_type_named(step, node.object.list.items), owner)
     else:
-        raise UnknownError(f"OWNER TO of {kind}", Name("", ""))
+        need_of_object(step, kind, node.object)
+        _need_of_new_owner(step, owner, _schema_of(step, kind, node.object))
+        # Of others, the new owner needs more.
+        told = kind in IN_SCHEMA
+        raise UnknownError(f"OWNER TO of {kind}", Name("", ""), rights_told=told)
+
+
+def _schema_of(step: Step, kind: str, node: Any) -> str | None:
+    """Return the schema of an object that the schema of relations and types does not have."""
+    if kind not in IN_SCHEMA:
+        return None
+    parts = object_named(IN_SCHEMA[kind], node)
+    return step.schema.home(parts[-2] if len(parts) > 1 else None)
 
 
 def _need_of_new_owner(step: Step, owner: str, schema: str | None = None) -> None:
@@ -101,8 +119,8 @@ def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
     kind, target = label(node, "objtype"), label(node, "targtype")
     tables = []
-    if target == "ACL_TARGET_ALL_IN_SCHEMA" and kind in ALL_OF:
-        tables = _all_in_schemas(step, node, ALL_OF[kind])
+    if target == "ACL_TARGET_ALL_IN_SCHEMA":
+        tables = _all_in_schemas(step, node, ALL_OF.get(kind, ""))
     elif target != "ACL_TARGET_OBJECT":
         return
     elif kind in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
@@ -110,17 +128,31 @@ def grant(step: Step, node: Any) -> None:
     elif kind in ROUTINES:
         found = [find_routine(step, kind, each.object_with_args) for each in node.objects]
         for routine in filter(None, found):
-            step.effects.need("OWNER", "function", (*routine.name, *routine.arguments))
+            _may_need_to_grant(step, "function", (*routine.name, *routine.arguments))
     for each in node.grantees:
         role_named(step, each.role_spec)
     for table in tables:
-        # Who has any privilege at all is only warned (restrict_and_check_grant).
-        right = Right(privilege="GRANT", object_kind="relation", name=table.name)
-        step.effects.may_need(right)
+        _may_need_to_grant(step, "relation", table.name)
         _require_privileges(step, table, node)
-    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-        for each in node.objects:
-            step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
+    if target == "ACL_TARGET_OBJECT":
+        _grant_on_others(step, kind, node.objects)
+
+
+def _grant_on_others(step: Step, kind: str, objects: Any) -> None:
+    """Note who may grant something on what is neither a relation nor a routine."""
+    for each in objects:
+        if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+            _may_need_to_grant(step, "type", user_type_named(step, each.list.items))
+        elif kind in KINDS:
+            need_of_object(step, kind, each, "GRANT")
+
+
+def _may_need_to_grant(step: Step, kind: str, name: tuple[str, ...]) -> None:
+    """Note who may grant something: whoever has any privilege at all is only warned.
+
+    As all have on functions and types (restrict_and_check_grant).
+    """
+    step.effects.may_need(Right(privilege="GRANT", object_kind=kind, name=tuple(name)))
 
 
 def _all_in_schemas(step: Step, node: Any, kinds: str) -> list[Relation]:
@@ -129,6 +161,9 @@ def _all_in_schemas(step: Step, node: Any, kinds: str) -> list[Relation]:
         if name not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=name)
     every = step.schema.relations.values()
+    for signature in step.schema.functions if not kinds else ():
+        if signature.name.schema in schemas:
+            _may_need_to_grant(step, "function", (*signature.name, *signature.arguments))
     return [each for each in every if each.name.schema in schemas and each.kind in kinds]
 
 
@@ -221,7 +256,8 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
 def create_rule(step: Step, node: Any) -> None:
     """CREATE RULE: what it rests on is not followed, but it is there."""
     table = relation_of(step, node.relation)
-    raise UnknownError("what a rule does", table.name)
+    step.effects.need("OWNER", "relation", table.name)
+    raise UnknownError("what a rule does", table.name, rights_told=True)
 
 
 def _owner(altering: Altering, table: Name, command: Any) -> None:

@@ -53,7 +53,10 @@ def reindex(step: Step, node: Any) -> None:
             raise UnknownError("REINDEX of a partitioned index", owner.name)
         _reindex(step, owner, (found.name,), mode)
     else:
-        raise UnknownError(f"REINDEX of {kind}")
+        of_schema = kind == "REINDEX_OBJECT_SCHEMA"
+        named = (as_stored(node.name),) if of_schema else ()
+        step.effects.need("OWNER", "schema" if of_schema else "database", named)
+        raise UnknownError(f"REINDEX of {kind}", rights_told=True)
 
 
 def _reindex(step: Step, table: Relation, indexes: tuple[str, ...], mode: str) -> None:

@@ -10,6 +10,7 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUS
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret import renaming, renaming_types
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.commands.objects import need_of_another_name
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -45,7 +46,8 @@ def rename(step: Step, node: Any) -> None:
     kind = label(node, "rename_type")
     rule = RENAMES.get(kind)
     if rule is None:
-        raise UnknownError(f"RENAME of {kind} is not interpreted")
+        need_of_another_name(step, kind, node.object)
+        raise UnknownError(f"RENAME of {kind} is not interpreted", rights_told=True)
     rule(step, node, as_stored(node.newname))
 
 

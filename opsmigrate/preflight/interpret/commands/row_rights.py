@@ -7,9 +7,11 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.effects import Right
+from opsmigrate.preflight.interpret.queries import is_systems, queried
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import nodes_in, references
+from opsmigrate.sql.ranges import TARGET, ranges_of
 
 # The fields of these statements in which a name may be of their table: not FROM, nor WITH.
 FIELDS = (
@@ -27,8 +29,7 @@ ROWS = ("old", "new")
 def need_columns_read(step: Step, table: Relation, node: Any) -> None:
     """Note the columns of the table that a statement names: all for the row as a whole."""
     whole = Right(privilege="SELECT", object_kind="relation", name=table.name)
-    if whole in step.effects.rights:
-        # It is also read in FROM.
+    if _is_a_source(step, table, node):
         return
     own = as_stored(node.relation.alias.aliasname) or table.name.name
     parts = [each for name in FIELDS for each in _within(node, name)]
@@ -52,6 +53,12 @@ def need_columns_read(step: Step, table: Relation, node: Any) -> None:
             certain=not within,
         )
         step.effects.rights.append(right)
+
+
+def _is_a_source(step: Step, table: Relation, node: Any) -> bool:
+    """Return whether it is read in FROM as well."""
+    sources = [each.node for each in ranges_of(node) if each.role != TARGET]
+    return any(not is_systems(each) and queried(step, each).name == table.name for each in sources)
 
 
 def _within(node: Any, name: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.commands.objects import need_of_object
 from opsmigrate.preflight.interpret.commands.rename import (
     KINDS,
     function_anew,
@@ -38,7 +39,9 @@ def set_schema(step: Step, node: Any) -> None:
         if name.schema != new:
             type_anew(step, name, Name(new, name.name), kind)
     else:
-        raise UnknownError(f"SET SCHEMA of {kind}")
+        need_of_object(step, kind, node.object)
+        step.effects.need("CREATE", "schema", (new,))
+        raise UnknownError(f"SET SCHEMA of {kind}", rights_told=True)
 
 
 def _require_schema(step: Step, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import MODES
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.queries import MATTERS
@@ -21,8 +21,12 @@ from opsmigrate.sql.nodes import label
 def set_variable(step: Step, node: Any) -> None:
     """SET and RESET."""
     kind, name = label(node, "kind"), node.name.lower()
+    if name == "session_replication_role":
+        # Or one to whom it was granted (GRANT SET ON PARAMETER).
+        step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
     if kind == "VAR_RESET_ALL" or name in MATTERS:
-        raise UnknownError(f"what {step.statement.text.split('=')[0].strip()} sets")
+        sets = step.statement.text.split("=")[0].strip()
+        raise UnknownError(f"what {sets} sets", rights_told=True)
     if name == "search_path":
         _set_search_path(step, node, kind)
     elif name == "timezone":
@@ -32,12 +36,12 @@ def set_variable(step: Step, node: Any) -> None:
 
 def _set_search_path(step: Step, node: Any, kind: str) -> None:
     if kind != "VAR_SET_VALUE":
-        raise UnknownError("the default search_path")
+        raise UnknownError("the default search_path", rights_told=True)
     if node.is_local and not step.schema.savepoints:
         return
     names = [as_stored(each.a_const.sval.sval) for each in node.args]
     if any(name.startswith("pg_") or "," in name for name in names):
-        raise UnknownError("a search_path with PostgreSQL's own schemas")
+        raise UnknownError("a search_path with PostgreSQL's own schemas", rights_told=True)
     found = (step.schema.role if name == "$user" else name for name in names)
     path = tuple(dict.fromkeys(name for name in found if name in step.schema.schemas))
     step.schema = replace(step.schema, search_path=path, path_is_local=bool(node.is_local))
@@ -86,7 +90,7 @@ def transaction(step: Step, node: Any) -> None:
     kind = label(node, "kind").removeprefix("TRANS_STMT_")
     rule = TRANSACTIONS.get(kind)
     if rule is None:
-        raise UnknownError(f"{kind} of a transaction")
+        raise UnknownError(f"{kind} of a transaction", rights_told=True)
     step.schema = rule(step, as_stored(node.savepoint_name))
 
 
@@ -121,7 +125,7 @@ def _place(step: Step, name: str) -> int:
 
 def _rollback_to(step: Step, name: str) -> Schema:
     if not step.schema.savepoints:
-        raise UnknownError("a savepoint from before")
+        raise UnknownError("a savepoint from before", rights_told=True)
     place = _place(step, name)
     return replace(step.schema.savepoints[place][1], savepoints=step.schema.savepoints[: place + 1])
 

@@ -14,12 +14,13 @@ from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.rewriting import rebuild_indexes
-from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
 from opsmigrate.sql.names import Name
 
+# The first releases that ask for CREATE on the schema of new statistics (CVE-2025-12817).
+ASKS_FOR_SCHEMA = {14: 140_020, 15: 150_015, 16: 160_011, 17: 170_007, 18: 180_001}
 # STATS_MAX_DIMENSIONS
 MOST_COLUMNS = 8
 # From this server on, ANALYZE goes on to the descendants, but for ONLY.
@@ -39,7 +40,8 @@ def create(step: Step, node: Any) -> None:
     home = step.schema.home(parts[-2] if len(parts) > 1 else None)
     if home is None:
         step.refuse("3F000", "missing-schema", name=parts[0])
-    step.effects.need("CREATE", "schema", (home,))
+    if step.schema.version >= ASKS_FOR_SCHEMA.get(step.schema.version // 10_000, 0):
+        step.effects.need("CREATE", "schema", (home,))
     name = Name(home, parts[-1])
     if any(name in each.statistics for each in step.schema.relations.values()):
         if node.if_not_exists:
@@ -58,7 +60,7 @@ def create(step: Step, node: Any) -> None:
 def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     columns = [as_stored(each.stats_elem.name) for each in node.exprs if each.stats_elem.name]
     if len(columns) < len(node.exprs) or len(columns) < 2:
-        raise UnknownError("statistics on expressions", table.name)
+        raise UnknownError("statistics on expressions", table.name, rights_told=True)
     if len(columns) > MOST_COLUMNS:
         step.refuse("54011", "too-many-columns", relation=table.name)
     for each in columns:
@@ -82,7 +84,10 @@ def _require_columns(step: Step, table: Relation, names: list[str]) -> None:
 
 
 def analyze(step: Step, node: Any) -> None:
-    """ANALYZE and VACUUM of tables that are named; VACUUM (FULL) writes them anew."""
+    """ANALYZE and VACUUM of tables that are named; VACUUM (FULL) writes them anew.
+
+    They need nothing: what the role may not maintain is passed over with a warning.
+    """
     tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
     if not tables or any(each.kind not in "rmp" for each in tables):
         raise UnknownError("VACUUM or ANALYZE of everything", Name("", ""))
@@ -96,8 +101,6 @@ def analyze(step: Step, node: Any) -> None:
         _vacuum(step, tables, node)
         return
     for table, each in zip(tables, node.rels, strict=True):
-        # Without it the table is passed over with a warning.
-        step.effects.may_need(maintenance_of(step, table.name))
         descends = table.kind == "p" or step.schema.version >= GOES_DOWN
         if step.schema.version >= GOES_DOWN and not each.vacuum_relation.relation.inh:
             descends = False
@@ -119,7 +122,6 @@ def _vacuum(step: Step, tables: list[Relation], node: Any) -> None:
         ]
         tables = [*tables, *below]
     for table in tables:
-        step.effects.may_need(maintenance_of(step, table.name))
         mode = ACCESS_EXCLUSIVE if "full" in options else SHARE_UPDATE_EXCLUSIVE
         step.effects.lock(table.name, mode)
         step.effects.scans.add(table.name)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
-from opsmigrate.preflight.interpret.commands.row_effects import INSERT, write
+from opsmigrate.preflight.interpret.commands.row_effects import INSERT, lock_sequences, write
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import read
 from opsmigrate.preflight.interpret.schema import Constraint, Schema
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -95,12 +96,13 @@ def copy(step: Step, node: Any) -> None:
         read(step, node.query)
         return
     table = relation_of(step, node.relation)
+    columns = name_parts(node.attlist)
+    step.effects.need(INSERT if node.is_from else "SELECT", "relation", table.name, columns)
     if not node.is_from:
-        step.effects.need("SELECT", "relation", table.name)
         return
     if table.kind not in "rp":
         raise UnknownError("COPY into what is no table", table.name)
-    step.effects.need(INSERT, "relation", table.name)
+    lock_sequences(step, table, columns or tuple(table.columns), certain=False)
     write(step, table, INSERT)
 
 

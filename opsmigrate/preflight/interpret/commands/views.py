@@ -47,10 +47,10 @@ def create_view(step: Step, node: Any) -> None:
     """CREATE [OR REPLACE] VIEW."""
     schema, plain = range_name(node.view)
     query = node.query.select_stmt
+    _need_to_make(step, node)
     # The query is looked at before the place of the view (DefineView).
     given, uses = _analysed(step, Name(step.schema.home(schema) or schema or "", plain), query)
     name = Name(home_of(step, node.view), plain)
-    step.effects.need("CREATE", "schema", (name.schema,))
     former = step.schema.relations.get(name)
     listed = _columns(step, given, node.aliases)
     if node.replace and step.schema.is_taken(name):
@@ -77,6 +77,19 @@ def create_view(step: Step, node: Any) -> None:
     _put(step, made, given, query)
 
 
+def _need_to_make(step: Step, node: Any) -> None:
+    """Note what a view needs, which asks for no right on what it reads."""
+    schema, name = range_name(node.view)
+    home = step.schema.home(schema)
+    if node.view.relpersistence == "t":
+        step.effects.need("TEMPORARY", "database", ())
+    elif home is not None:
+        step.effects.need("CREATE", "schema", (home,))
+        former = step.schema.relations.get(Name(home, name))
+        if node.replace and former is not None and former.kind == "v":
+            step.effects.need("OWNER", "relation", former.name)
+
+
 def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], frozenset[Use]]:
     """Return what a query gives and uses; unknown with all that it reads, where that is not told.
 
@@ -88,8 +101,14 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     try:
         given = columns_of(query, node, {})
     except UnknownError as error:
-        tables = {relation.name for _, relation in read(step, node)}
-        raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
+        # What is read is told where it is, and a view needs no right on it.
+        rights = list(step.effects.rights)
+        try:
+            tables = {relation.name for _, relation in read(step, node)}
+        finally:
+            step.effects.rights = rights
+        why = error.unknown.why
+        raise UnknownError(why, name, *sorted(tables), rights_told=True) from error
     condition_holds(step, node)
     step.effects.unread = not is_understood(step, node)
     for each in ranges_of(node):
@@ -138,7 +157,6 @@ def _require_replaceable(step: Step, name: Name, after: list[Column]) -> None:
         step.refuse("42809", "wrong-kind", relation=name)
     step.known(name)
     step.effects.lock(name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", name)
     before = sorted(former.columns.values(), key=lambda each: each.number)
     if len(after) < len(before):
         step.refuse("42P16", "columns-lost", relation=former.name)
@@ -224,7 +242,12 @@ def select_into(step: Step, node: Any) -> None:
 
 
 def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> None:
-    name = Name(home_of(step, into.rel), range_name(into.rel)[1])
+    try:
+        name = Name(home_of(step, into.rel), range_name(into.rel)[1])
+    except UnknownError as error:
+        # What it reads, it has to read wherever it puts that.
+        read(step, query)
+        raise UnknownError(error.unknown.why, rights_told=True) from error
     step.effects.need("CREATE", "schema", (name.schema,))
     if leave and step.schema.is_taken(name):
         # What is wrong with the query is told all the same.
