@@ -186,10 +186,19 @@ def again(recordings: Sequence[Recording]) -> Found:
     began = time.monotonic()
     for recording in recordings:
         compared = zip(recording.executed, recording.judged(), strict=True)
-        for each, (_, comparison) in compared:
-            found.add(each.form, comparison)
+        for each, (before, comparison) in compared:
+            taken = tuple(_others(each, before, comparison.statement))
+            found.add(each.form, replace(comparison, differences=(*comparison.differences, *taken)))
     found.seconds = time.monotonic() - began
     return found
+
+
+def _others(each: Executed, before: Schema, statement: Statement) -> Iterator[Difference]:
+    """Yield that other rights are said to be needed than the server was seen to ask for."""
+    effects = interpret(replace(before, role=ROLE, superuser=False), statement)[1]
+    told = effects.unknown is None and effects.refusal is None
+    if told and each.rights is not None and frozenset(effects.rights) != each.rights:
+        yield Difference("rights", "others than were tried")
 
 
 @contextmanager

@@ -212,7 +212,8 @@ def _without_constraint(table: Relation, part: str) -> Relation:
 
 
 def _without_statistics(table: Relation, part: Name) -> Relation:
-    return replace(table, statistics=table.statistics - {part})
+    kept, expressions = table.statistics - {part}, table.of_expressions - {part}
+    return replace(table, statistics=kept, of_expressions=expressions)
 
 
 REMOVE: dict[str, Callable[[Relation, Any], Relation]] = {

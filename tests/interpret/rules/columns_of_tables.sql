@@ -114,3 +114,4 @@ ALTER TABLE postgres.public.t ADD COLUMN a int -- unknown
 ALTER TABLE pg_class ADD COLUMN a int -- unknown
 CREATE TEMP TABLE n (a int) ON COMMIT DROP; INSERT INTO n VALUES (1) -- unknown
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC -- unknown
+CREATE TABLE c1 (a text COLLATE german, b name); CREATE VIEW n AS SELECT a || 'x' AS c, b || 'x' AS d FROM c1
