@@ -191,8 +191,9 @@ def test_whatever_happens_to_a_thousand_tenants(
     new_database: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    """The same with two workers of two processes each; about an hour on two processors.
+    """The same with two workers of two processes each.
 
+    It takes more than an hour on two processors: each process reads the catalog of all tenants.
     FLEET_TENANTS says how many there are instead.
     """
     count = int(os.environ.get("FLEET_TENANTS", "1000"))
