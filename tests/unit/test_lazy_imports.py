@@ -32,7 +32,7 @@ from django.conf import settings
 settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"])
 django.setup()
 import {module}
-print(*sorted(sys.modules), sep="\n")
+print(*sorted(sys.modules))
 """
 
 
@@ -40,7 +40,7 @@ def imported_with(module: str) -> set[str]:
     """Return what a new process has imported once it has imported the module."""
     argv = [sys.executable, "-c", CODE.format(module=module)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines())
+    return set(done.stdout.split())
 
 
 def test_an_examination_loads_nothing_that_hardly_any_asks_for() -> None:
