@@ -221,14 +221,14 @@ def test_interrupted_when_the_databases_have_changed_places_the_report_says_that
     execute(connections[staging], sql.SQL("DROP DATABASE {}").format(sql.Identifier(kept)))
 
 
-# Ends with the modules, when Python has given signals back already.
+# Ends with the module sys, when Python has given signals back already.
 LINGERING = """
-import os, time
+import os, sys, time
 class Lingering:
     def __del__(self, there=os.environ["THERE"], open=os.open, new=os.O_CREAT, sleep=time.sleep):
         open(there, new)
         sleep(1)
-lingering = Lingering()
+sys.lingering = Lingering()
 """
 
 

@@ -8,7 +8,7 @@ from textwrap import shorten
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.preflight.interpret.effects import Question, Refusal
-from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.constant_parts import computes_what_fails
 from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
@@ -58,6 +58,7 @@ FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
+NEXT = "nextval("
 MAY_USE = "SELECT has_language_privilege(oid, 'USAGE') FROM pg_language WHERE lanname = %s"
 COPIES = "the migration executes COPY without a file, which raises ProgrammingError in the driver"
 COPIES_BY_METHOD = "write INSERT, or let RunPython call the driver's own method for it"
@@ -225,8 +226,17 @@ def _new_defaults_fit(walk: SchemaWalk, step: Interpreted) -> None:
         computed = added_at_once(walk, table)
         for column in after.columns.keys() - former.columns.keys():
             found = after.columns[column]
-            if found.number > former.last_number and found.default and not found.generated:
-                expression_fits(walk, table, column, found.type, found.default, computed=computed)
+            value = _default_of(found) if found.number > former.last_number else None
+            if value is not None:
+                expression_fits(walk, table, column, found.type, value, computed=computed)
+
+
+def _default_of(column: Column) -> str | None:
+    """Return a default that the live server can compute: a serial column brings its sequence."""
+    default = column.default
+    if default is None or column.generated or default.startswith(NEXT):
+        return None
+    return default
 
 
 def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
