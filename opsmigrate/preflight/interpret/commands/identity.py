@@ -104,6 +104,9 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
     options = [each.def_elem for each in getattr(command, "def").list.items]
 
     def act() -> None:
+        if name not in SYSTEM_COLUMNS:
+            # It is looked up before all else (transformAlterTableStmt).
+            altering.column(table, name)
         family = _family(altering, table, name)
         for each in family:
             if not altering.column(each, name).identity:
