@@ -53,6 +53,10 @@ NOT_IDLE = {
     "a name of nothing": "undefined(Cage)",
     "an operator that is not there": f"{USING}.filter(size=models.F('name')).delete()",
     "a creation": f"{USING}.create(name=None)",
+    "a text that cannot be sent": f"{USING}.filter(name='a\\0').delete()",
+    "half of a character": f"{USING}.filter(name='\\ud800').update(size=1)",
+    "a number that is too large": f"{USING}.update(size=10**12)",
+    "a text that is too long": f"{USING}.update(name='x' * 30)",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -159,7 +159,7 @@ def _require_changes(walk: SchemaWalk, query: QuerySet[Any], changes: Mapping[st
         # With them, Django would look for the rows in order to make the text.
         update.related_updates = {}
         for each in (update, *of_parents):
-            each.get_compiler(connection=walk.connection).as_sql()
+            _require_sendable(each.get_compiler(connection=walk.connection).as_sql()[1])
         fields = [model._meta.get_field(name) for name in changes]
     except Exception as error:  # what migrate would raise
         raise NotEmptyError from error
@@ -172,10 +172,17 @@ def _composed(walk: SchemaWalk, query: QuerySet[Any]) -> Any:
     """Return the query as it would be executed, with all tables that it joins."""
     composed: Any = query.query.chain()
     try:
-        composed.get_compiler(connection=walk.connection).as_sql()
+        _require_sendable(composed.get_compiler(connection=walk.connection).as_sql()[1])
     except Exception as error:
         raise NotEmptyError from error
     return composed
+
+
+def _require_sendable(params: Sequence[Any]) -> None:
+    """Raise unless the driver can send the texts: no NUL, and no half of a surrogate pair."""
+    for each in params:
+        if isinstance(each, str) and b"\0" in each.encode():
+            raise NotEmptyError
 
 
 def _require_fitting(composed: Any, model: Any) -> None:
