@@ -50,9 +50,11 @@ def default_fits(
 def added_at_once(walk: SchemaWalk, table: SimulatedTable) -> str:
     """Return the functions, by volatility, with which ADD COLUMN computes a default without rows.
 
-    StoreAttrDefault, heap.c; but a partitioned table without partitions has nowhere to put it.
+    StoreAttrDefault, heap.c; but a foreign table, and a partitioned one without partitions, have
+    nowhere to put it.
     """
-    return ADDED if table.kind != "p" or walk.relatives.descendants(table) else ""
+    parted = table.kind == "p" and walk.relatives.descendants(table)
+    return ADDED if table.kind == "r" or parted else ""
 
 
 def database_default_fits(
