@@ -150,8 +150,9 @@ def typed_by(answer: Answer) -> list[str]:
 
 
 def nowhere() -> list[dict[str, str]]:
-    """Return tenants whose schemas do not exist."""
-    return [{"alias": "default", "schema": f"nowhere_{number}"} for number in range(2)]
+    """Return tenants whose schemas do not exist, called alike however many aliases there are."""
+    names = [f"nowhere_{number}" for number in range(2)]
+    return [{"alias": "default", "schema": name, "label": name} for name in names]
 
 
 @pytest.fixture
