@@ -27,7 +27,11 @@ import json, os
 from night.settings import *
 INSTALLED_APPS = [*INSTALLED_APPS, "shop", "opsmigrate"]
 DATABASES = {"default": json.loads(os.environ["NIGHT_DATABASE"])}
-OPSMIGRATE = {"ENVIRONMENT": "staging", "SEED": {"model": "shop.Order", "field": "code"}}
+OPSMIGRATE = {
+    "ENVIRONMENT": "staging",
+    "SEED": {"model": "shop.Order", "field": "code"},
+    "UAT": {"URLS": [{"url": "/"}]},
+}
 """
 MODELS = """
 from uuid import uuid4

@@ -43,6 +43,12 @@ def run_load_test(test: LoadTest, settings: Settings) -> Result:
     """
     site = site_at(test.load.base_url)
     _refuse_excess(test.load, settings.uat, site.host)
+    if not settings.uat.urls:
+        raise UsageError(
+            'OPSMIGRATE["UAT"] names no URLS: there is no page to open',
+            id="load-not-run",
+            hint='name the key pages of the site, as in "URLS": [{"url": "/"}]',
+        )
     _require_login(site, settings.uat)
     if find_spec("locust") is None:
         raise UsageError(
