@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from opsmigrate.uat.load.figures import Figures, figures_of, judge, kinds_of
 from opsmigrate.uat.security_scan import code_part, packages_part, scan_code
@@ -121,3 +124,20 @@ def test_the_scripts_say_what_the_commands_take() -> None:
         *("--result", "reports/before.json"),
     ]
     assert as_result(["--settings=x", "--code", "."]) == ["--settings=x", "--code", "."]
+
+
+def test_a_load_on_no_page_is_refused_with_what_to_name(settings: Any, tmp_path: Path) -> None:
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "UAT": {}}
+    out = StringIO()
+
+    with pytest.raises(CommandError) as failed:
+        call_command(
+            "uat_load",
+            *("--base-url", "http://127.0.0.1:9", "--result", str(tmp_path / "result.json")),
+            stdout=out,
+            stderr=StringIO(),
+        )
+
+    assert failed.value.returncode == 2
+    assert "names no URLS: there is no page to open" in out.getvalue()
+    assert not (tmp_path / "result.json").exists()
