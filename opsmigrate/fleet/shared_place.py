@@ -177,6 +177,7 @@ class StorageFiles:
 
     def _folder(self, name: str) -> Path | None:
         """Return a folder of the run where the storage is one of a file system, else None."""
+        # So Django's Storage.path() says that there are no local files (documentation, Storages).
         with suppress(NotImplementedError):
             return Path(self.storage.path(f"{self.run}/{name}".rstrip("/")))
         return None

@@ -126,6 +126,15 @@ def functions_named_in(expressions: str) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(call.name for call in calls))
 
 
+def operators_named_in(expressions: str) -> tuple[str, ...] | None:
+    """Return the operators, without their schemas, each once; None where unreadable."""
+    found = nodes_of(expressions)
+    if found is None:
+        return None
+    named = (each.name[-1].string.sval for each in found if each.DESCRIPTOR.name == "A_Expr")
+    return tuple(dict.fromkeys(named))
+
+
 def is_constant(node: Any) -> bool:
     """Return whether nothing has to be computed but casts: a literal, NULL, an array of such."""
     bare = without_casts(node)

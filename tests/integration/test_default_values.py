@@ -207,3 +207,29 @@ def test_a_default_that_only_the_database_can_read_is_no_error(
 
     assert answer.code == 0, answer.stdout
     assert migrate(empty_database, "zoo") is None
+
+
+PLANTED = """
+CREATE FUNCTION public.planted(smallint, numeric) RETURNS numeric LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RAISE data_exception USING MESSAGE = 'planted'; END $$;
+CREATE OPERATOR public.+ (FUNCTION = public.planted, LEFTARG = smallint, RIGHTARG = numeric)
+"""
+
+
+def test_an_operator_that_another_role_has_made_is_not_called(
+    empty_database: str, role: Callable[..., dict[str, str]], write_migrations: Write, ops: Ops
+) -> None:
+    """It suits the operands better than PostgreSQL's own: migrate will call it, we do not."""
+    field = "FloatField(db_default=Func(template='1::smallint + 2.5'))"
+    write_migrations(CAGE, added(field))
+    assert migrate(empty_database, "zoo", "0001") is None
+    user = role()["USER"]
+    connection = connections[empty_database]
+    execute(connection, f'GRANT CREATE ON SCHEMA public TO "{user}"')
+    for each in (f'SET ROLE "{user}"', PLANTED, "RESET ROLE"):
+        execute(connection, each)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert "planted" not in answer.stdout
+    assert "planted" in str(migrate(empty_database, "zoo"))

@@ -20,7 +20,12 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.schema.types import in_full
-from opsmigrate.sql.expressions import functions_named_in, is_constant, parse_expression
+from opsmigrate.sql.expressions import (
+    functions_named_in,
+    is_constant,
+    operators_named_in,
+    parse_expression,
+)
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # What a constant in quotes is, until something says what it stands for.
@@ -32,6 +37,10 @@ ADDED, PLANNED = "is", "i"
 OTHERS = """
 SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND NOT (
     provolatile::text = ANY(%s::text[]) AND pronamespace = 'pg_catalog'::regnamespace)
+UNION ALL
+SELECT FROM pg_operator WHERE oprname = ANY(%s::text[])
+    AND oprnamespace <> 'pg_catalog'::regnamespace
+    AND pg_get_userbyid(oprowner) = ANY(%s::text[])
 LIMIT 1
 """
 
@@ -123,11 +132,16 @@ def _is_constant(text: str) -> bool:
 
 
 def calls_only(walk: SchemaWalk, text: str, volatilities: str) -> bool:
-    """Return whether a text calls only functions of PostgreSQL's own, of these volatilities."""
-    names = functions_named_in(text)
-    if names is None:
+    """Return whether a text calls only functions of PostgreSQL's own, of these volatilities.
+
+    An operator that another role has made may suit the operands better than PostgreSQL's.
+    """
+    names, operators = functions_named_in(text), operators_named_in(text)
+    if names is None or operators is None:
         return False
-    return not seen_by_project(walk.connection, OTHERS, [list(names), list(volatilities)])
+    made_by = sorted(walk.catalog.distrusted)
+    given = [list(names), list(volatilities), list(operators), made_by]
+    return not seen_by_project(walk.connection, OTHERS, given)
 
 
 def _composed(walk: SchemaWalk, text: str, params: Sequence[Any]) -> str | None:
