@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from opsmigrate.postgres.catalog_sql import (
     VIEWS,
 )
 from opsmigrate.postgres.garbage_collection import gc_paused
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.search_path import all_seen_by_project
 from opsmigrate.postgres.superuser_powers import distrusted_roles
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
@@ -178,6 +180,8 @@ class Catalog:
     withheld: frozenset[str] = frozenset()
     # The roles whose code would have a superuser's rights in our session (superuser_powers.py).
     distrusted: frozenset[str] = frozenset()
+    # Of whose schemas nothing was read.
+    neighbours: Neighbours = NOBODY
 
     @cached_property
     def kinds(self) -> Mapping[tuple[str, str], str]:
@@ -190,23 +194,33 @@ class Catalog:
         return self.schema in self.creatable
 
 
-def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
-    """Return the catalog of the database of `connection`, without touching any table."""
+def read_catalog(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBODY) -> Catalog:
+    """Return the catalog of the database of `connection`, without touching any table.
+
+    Nothing is read of the schemas of `neighbours`.
+    """
     # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
     version: int = getattr(connection, "pg_version", 0)
     query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
     with gc_paused(), transaction(connection, SNAPSHOT) as cursor:
         read, constrained, indexed, found, [server_and_role] = all_seen_by_project(
             connection,
-            *((each, None) for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SERVER_AND_ROLE)),
+            *(
+                (of_users(each, neighbours.read), None)
+                for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SERVER_AND_ROLE)
+            ),
         )
         columns = _columns_by_table(read)
         constraints = _constraints_by_table(constrained, columns)
         classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
         indexes = _indexes_by_table(indexed, columns, classes)
-        views = _views_by_table(_rows(cursor, VIEWS), columns)
-        dependents = _dependents_by_table(_rows(cursor, DEPENDENTS), columns)
-        types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
+
+        def rows(query: str) -> list[Row]:
+            return _rows(cursor, of_users(query, neighbours.read))
+
+        views = _views_by_table(rows(VIEWS), columns)
+        dependents = _dependents_by_table(rows(DEPENDENTS), columns)
+        types = frozenset((schema, name) for schema, name in rows(TYPE_NAMES))
         relations = []
         for key, *row in found:
             oid, _, _, kind, *_ = row
@@ -225,7 +239,8 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
             )
             relations.append(Relation(*relation))
         distrusted = distrusted_roles(connection)
-        return _as_catalog(tuple(relations), types, distrusted, server_and_role)
+        read_all = _as_catalog(tuple(relations), types, distrusted, server_and_role)
+        return replace(read_all, neighbours=neighbours)
 
 
 Row = tuple[Any, ...]

@@ -1,10 +1,11 @@
-"""The queries that read a whole schema: each answers for all relations at once."""
+"""The queries that read a whole schema: each answers for all relations at once.
 
-from opsmigrate.postgres.of_users import of_users
+`{of_users}` stands for the condition that a schema is read (of_users.py).
+"""
 
 # In the order of the fields of Relation, but for the first. pg_table_is_visible() looks each
 # relation up, so that it is asked only where two have the same name.
-RELATIONS = of_users("""
+RELATIONS = """
 SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        CASE WHEN EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)
             THEN pg_table_is_visible(c.oid) ELSE n.nspname = ANY (current_schemas(true)) END,
@@ -16,10 +17,10 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE {of_users}
-""")
+"""
 # Table and number, then the fields of Column. Privileges are asked once a table, and of columns
 # only where there are any.
-COLUMNS = of_users("""
+COLUMNS = """
 WITH c AS MATERIALIZED (
     SELECT c.oid, c.relkind IN ('r', 'p') AS is_table,
            c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'REFERENCES') AS may_reference
@@ -36,15 +37,16 @@ FROM pg_attribute a JOIN c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
-""")
+"""
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
        x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit,
        k.conparentid <> 0
-FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
-WHERE k.conrelid <> 0
+FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+LEFT JOIN pg_class x ON x.oid = k.conindid
+WHERE k.conrelid <> 0 AND {of_users}
 """
-INDEXES = of_users("""
+INDEXES = """
 SELECT i.indrelid, i.indkey, i.indnkeyatts, i.indoption, i.indclass,
        x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
        pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
@@ -53,11 +55,11 @@ FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = 
 JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE {of_users}
 ORDER BY i.indexrelid
-""")
+"""
 # What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
 # constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
 # Before PostgreSQL 15 a generated column itself depends on others, and not its expression.
-DEPENDENTS = of_users("""
+DEPENDENTS = """
 SELECT d.refobjid, d.refobjsubid, w.type, w.identity
 FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,23 +83,23 @@ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
        OR d.classid = 'pg_class'::regclass AND EXISTS (
            SELECT FROM pg_index i
            WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
-""")
+"""
 # A table makes a type of its name; a type of that name is in its way.
-TYPE_NAMES = of_users("""
+TYPE_NAMES = """
 SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typrelid = 0 AND t.typcategory <> 'A'
   AND {of_users}
-""")
+"""
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
 OPERATOR_CLASSES = "SELECT oid::text, opcname, opcdefault FROM pg_opclass"
-VIEWS = of_users("""
+VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
 JOIN pg_namespace n ON n.oid = v.relnamespace
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
   AND r.rulename = '_RETURN' AND d.refobjid <> v.oid
   AND {of_users}
-""")
+"""
 # Of an owner's own privileges, ALTER DEFAULT PRIVILEGES without a schema can take some away; he may
 # have them by PUBLIC, by a role of which he is a member, or in a schema. Where nothing at all is
 # left, PostgreSQL gives what it gives without (aclmerge() in acl.c).

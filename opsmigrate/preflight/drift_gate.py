@@ -14,6 +14,7 @@ from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.neighbours import read_neighbours
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.plan import MigrateArguments, make_plan
@@ -82,8 +83,8 @@ def check(
             ),
             (),
         )
-    catalog = read_catalog(connection)
-    judged = _judged(_drifts(connection, plan.executor, catalog), waivers, today)
+    catalog, drifts = _compared(connection, plan.executor)
+    judged = _judged(drifts, waivers, today)
     used = _used(judged, waivers, today)
     ledger = Ledger()
     find_another_migrate(connection, catalog, ledger)
@@ -112,6 +113,22 @@ def check(
         ),
         left,
     )
+
+
+def _compared(
+    connection: BaseDatabaseWrapper, executor: MigrationExecutor
+) -> tuple[Catalog, tuple[Drift, ...]]:
+    """Return the drift, and the catalog in which it was found."""
+    catalog = read_catalog(connection, read_neighbours(connection))
+    drifts = _drifts(connection, executor, catalog)
+    if catalog.neighbours.schemas:
+        # Loaded only where something is left out.
+        from opsmigrate.preflight.reached_neighbours import reaches_neighbours
+
+        if reaches_neighbours(catalog.neighbours, Ledger(), drifts):
+            catalog = read_catalog(connection)
+            drifts = _drifts(connection, executor, catalog)
+    return catalog, drifts
 
 
 def _drifts(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, read_catalog
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours, read_neighbours
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift_findings import judge_drift, with_causes
 from opsmigrate.preflight.examination import Examination
@@ -36,6 +37,14 @@ from opsmigrate.report import Finding
 from opsmigrate.steps import Step as Command
 
 
+class _Look(NamedTuple):
+    """A catalog, and what is known of the plan by it."""
+
+    catalog: Catalog
+    found: Explained
+    rehearsal: Rehearsal | NotRehearsed | None
+
+
 def examine(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     session: Session,
@@ -58,20 +67,29 @@ def examine(  # noqa: PLR0913 - what a command is asked
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
-    catalog = read_catalog(connection)
 
-    def explained(*, interprets: bool) -> Explained:
-        with_sql = Explaining(connection, session, plan, catalog, arguments, interprets)
-        return explain(with_sql, seed_step, progress)
+    def look(neighbours: Neighbours) -> _Look | None:
+        """Return what is known; None where that reaches what was left out of the catalog."""
+        catalog = read_catalog(connection, neighbours)
 
-    # A walk takes as long as the plan: one is enough where no copy can follow it.
-    found = explained(interprets=not rehearses)
-    rehearsal = _rehearsal(found, plan, arguments, rehearse, behind=not found.has_sql_by_hand)
-    if not isinstance(rehearsal, Rehearsal) and found.has_sql_by_hand:
-        # Where no copy is at hand, what PostgreSQL's grammar says of it decides.
-        without = rehearsal
-        found = explained(interprets=True)
-        rehearsal = _rehearsal(found, plan, arguments, lambda cures: without or rehearse(cures))
+        def explained(*, interprets: bool) -> Explained:
+            with_sql = Explaining(connection, session, plan, catalog, arguments, interprets)
+            return explain(with_sql, seed_step, progress)
+
+        # A walk takes as long as the plan: one is enough where no copy can follow it.
+        found = explained(interprets=not rehearses)
+        if _reaches(neighbours, found):
+            return None
+        rehearsal = _rehearsal(found, plan, arguments, rehearse, behind=not found.has_sql_by_hand)
+        if not isinstance(rehearsal, Rehearsal) and found.has_sql_by_hand:
+            # Where no copy is at hand, what PostgreSQL's grammar says of it decides.
+            without = rehearsal
+            found = explained(interprets=True)
+            rehearsal = _rehearsal(found, plan, arguments, lambda cures: without or rehearse(cures))
+        return None if _reaches(neighbours, found, rehearsal) else _Look(catalog, found, rehearsal)
+
+    # With nothing left out, there is nothing to be reached.
+    catalog, found, rehearsal = look(read_neighbours(connection)) or look(NOBODY)  # type: ignore[misc]
     ledger, walk, walked, drifts = found.ledger, found.walk, found.walked, found.drifts
     undecided_before = tuple(ledger.undecided)
     _, something = _left_to_prove(plan, arguments, ledger)
@@ -114,6 +132,23 @@ def examine(  # noqa: PLR0913 - what a command is asked
         rehearsed=rehearsed is not None and rehearsed.succeeded,
         limits=limits,
     )
+
+
+def _reaches(
+    neighbours: Neighbours,
+    found: Explained,
+    rehearsal: Rehearsal | NotRehearsed | None = None,
+) -> bool:
+    """Return whether the plan reaches any of the schemas that were left out of the catalog."""
+    if not neighbours.schemas:
+        return False
+    # Loaded only where something is left out.
+    from opsmigrate.preflight.reached_neighbours import reaches_neighbours
+
+    ran = [*rehearsal.statements] if isinstance(rehearsal, Rehearsal) else []
+    if isinstance(rehearsal, Rehearsal):
+        ran += [each for run in rehearsal.cured.runs for each in run.statements]
+    return reaches_neighbours(neighbours, found.ledger, found.drifts, ran)
 
 
 def _judge_old_release(

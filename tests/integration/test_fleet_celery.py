@@ -191,9 +191,8 @@ def test_whatever_happens_to_a_thousand_tenants(
     new_database: Callable[..., str],
     tmp_path: Path,
 ) -> None:
-    """The same with two workers of two processes each.
+    """The same with two workers of two processes each; about half an hour on two processors.
 
-    It takes more than an hour on two processors: each process reads the catalog of all tenants.
     FLEET_TENANTS says how many there are instead.
     """
     count = int(os.environ.get("FLEET_TENANTS", "1000"))

@@ -95,7 +95,8 @@ def make_forecast(
         from opsmigrate.preflight.interpret.reading import read_schema
 
         require_grammar()
-        found = interpreted_plan(read_schema(connection), timeline(statements, measured))
+        schema = read_schema(connection, catalog.neighbours)
+        found = interpreted_plan(schema, timeline(statements, measured))
         foreseen = with_measured(found, live, non_atomic)
     touched = {label for each in foreseen for label in _labels(each.effects)} & live
     sizes = read_sizes(connection, touched) if touched else {}

@@ -14,11 +14,7 @@ from opsmigrate.sql.names import Name
 # arrays what they are of. Of relations, columns and constraints the schema itself tells what rests
 # on them, but for what is here called by another kind.
 DEPENDENCIES = """
-WITH n AS MATERIALIZED (
-    SELECT oid, CASE WHEN oid = pg_my_temp_schema() THEN 'pg_temp' ELSE nspname::text END AS name
-    FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'
-        OR oid = pg_my_temp_schema()
-), object AS (
+WITH {namespaces}, object AS (
     SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'relation' AS kind, n.name AS schema,
            c.relname::text AS name, NULL::text[] AS arguments, ''::text AS part
     FROM pg_class c JOIN n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't')

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.garbage_collection import gc_paused
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.opening import SET_LOCAL
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
@@ -43,11 +44,11 @@ DESCENDING, NULLS_FIRST = 1, 2
 NO_COLLATION = frozenset({"0", "100"})
 
 
-def read_schema(connection: BaseDatabaseWrapper) -> Schema:
+def read_schema(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBODY) -> Schema:
     """Return the schema of the database of `connection`, without touching any table.
 
-    `search_path` is the project's, of which the schemas are left that are there. In the
-    transaction that is under way, else in one of its own.
+    Nothing is read of the schemas of `neighbours`. `search_path` is the project's, of which the
+    schemas are left that are there. In the transaction that is under way, else in one of its own.
     """
     [[path]] = seen_by_project(connection, "SELECT pg_catalog.current_schemas(false)::text[]")
     with gc_paused(), transaction(connection, SNAPSHOT) as cursor:
@@ -57,7 +58,8 @@ def read_schema(connection: BaseDatabaseWrapper) -> Schema:
         )
         former, time_zone = cursor.fetchone()
         cursor.execute(SET_LOCAL, ["pg_catalog"])
-        found = _schema(_Catalog.read(cursor, getattr(connection, "pg_version", 0)), path)
+        version: int = getattr(connection, "pg_version", 0)
+        found = _schema(_Catalog.read(cursor, version, neighbours.read), path)
         cursor.execute(SET_LOCAL, [former])
         return replace(found, system=system_of(connection), time_zone=time_zone)
 
@@ -78,9 +80,9 @@ class _Catalog:
     collated: _Collated
 
     @classmethod
-    def read(cls, cursor: Any, version: int) -> _Catalog:
+    def read(cls, cursor: Any, version: int, only: Sequence[int]) -> _Catalog:
         def rows(query: str) -> list[Row]:
-            cursor.execute(query)
+            cursor.execute(schema_sql.of_schemas(query, only))
             return list(cursor.fetchall())
 
         enforced = "k.conenforced" if version >= KNOWS_NOT_ENFORCED else "true"

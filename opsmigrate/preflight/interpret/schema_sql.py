@@ -1,25 +1,27 @@
 """The queries that read_schema() asks: each answers for all relations at once.
 
 They run with the search_path pg_catalog, so that what is a user's carries its schema. Relations
-are told by their oids, which reading.py turns into names.
+are told by their oids, which reading.py turns into names. `{namespaces}` stands for what finds the
+schemas: `n`, with oid and name.
 """
+
+from collections.abc import Sequence
+
+from opsmigrate.postgres.of_users import of_users
 
 # The schemas of users, and the session's own for temporary tables, which is called pg_temp.
-NAMESPACES = """
-n AS MATERIALIZED (
+NAMESPACES = """n AS MATERIALIZED (
     SELECT oid, CASE WHEN oid = pg_my_temp_schema() THEN 'pg_temp' ELSE nspname::text END AS name,
            nspowner
-    FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'
-        OR oid = pg_my_temp_schema())
-"""
+    FROM pg_namespace n WHERE {of_users} OR oid = pg_my_temp_schema())"""
 
 
-def _of_schemas(query: str) -> str:
-    """Return the query with `{namespaces}` as what finds the schemas: `n`, with oid and name."""
-    return query.replace("{namespaces}", NAMESPACES.strip())
+def of_schemas(query: str, only: Sequence[int]) -> str:
+    """Return the query for the schemas of users; `only` those with these oids, if there are any."""
+    return query.replace("{namespaces}", of_users(NAMESPACES, only))
 
 
-SURROUNDINGS = _of_schemas("""
+SURROUNDINGS = """
 WITH {namespaces}
 SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -30,9 +32,9 @@ SELECT current_setting('server_version_num')::int, current_user::text,
         FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
        EXISTS (SELECT FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
                AND oid >= 16384)
-""")
+"""
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
-RELATIONS = _of_schemas("""
+RELATIONS = """
 WITH {namespaces}
 SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
        c.relpersistence::text, c.relnatts, c.relreplident::text,
@@ -53,8 +55,8 @@ LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
     AND d.objsubid = 0 AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-""")
-COLUMNS = _of_schemas("""
+"""
+COLUMNS = """
 WITH {namespaces}
 SELECT a.attrelid, a.attname::text, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.atthasdef THEN (SELECT pg_get_expr(g.adbin, g.adrelid) FROM pg_attrdef g
@@ -68,9 +70,9 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN n ON n.oid = c.re
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
 ORDER BY a.attrelid, a.attnum
-""")
+"""
 # Triggers have theirs too (contype t): they are read as triggers.
-CONSTRAINTS = _of_schemas("""
+CONSTRAINTS = """
 WITH {namespaces}
 SELECT k.conrelid, k.oid, k.conname::text, k.contype::text, k.conkey, k.confrelid, k.confkey,
        k.confupdtype::text, k.confdeltype::text, k.confmatchtype::text, k.condeferrable,
@@ -83,8 +85,8 @@ SELECT k.conrelid, k.oid, k.conname::text, k.contype::text, k.conkey, k.confreli
 FROM pg_constraint k JOIN n ON n.oid = k.connamespace
 LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0 AND k.contype <> 't'
-""")
-INDEXES = _of_schemas("""
+"""
+INDEXES = """
 WITH {namespaces}
 SELECT i.indrelid, i.indexrelid, x.relname::text, i.indkey::text, i.indnkeyatts,
        i.indoption::text, i.indclass::text, i.indcollation::text, m.amname::text, i.indisunique,
@@ -105,18 +107,18 @@ LEFT JOIN LATERAL (SELECT n.name, y.relname::text FROM pg_inherits h
     JOIN pg_class y ON y.oid = h.inhparent JOIN n ON n.oid = y.relnamespace
     WHERE h.inhrelid = i.indexrelid) p ON x.relispartition
 ORDER BY i.indexrelid
-""")
+"""
 OPERATOR_CLASSES = """
 SELECT o.oid::text, s.nspname::text, o.opcname::text, o.opcdefault
 FROM pg_opclass o JOIN pg_namespace s ON s.oid = o.opcnamespace
 """
 # Those of columns that are not the database's own.
-COLUMN_COLLATIONS = _of_schemas("""
+COLUMN_COLLATIONS = """
 WITH {namespaces}
 SELECT a.attrelid, a.attnum, a.attcollation::text
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN n ON n.oid = c.relnamespace
 WHERE a.attcollation NOT IN (0, 100) AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'm')
-""")
+"""
 # Those that a column or an index here can have: of any encoding, or of the database's.
 COLLATIONS = """
 SELECT o.oid::text, s.nspname::text, o.collname::text
@@ -124,7 +126,7 @@ FROM pg_collation o JOIN pg_namespace s ON s.oid = o.collnamespace
 WHERE o.collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))
 """
 # What constraints made for themselves is left out; a trigger of a parent's is one of its own.
-TRIGGERS = _of_schemas("""
+TRIGGERS = """
 WITH {namespaces}
 SELECT t.tgrelid, t.tgname::text, s.nspname::text, p.proname::text, t.tgtype::int,
        ARRAY(SELECT a.attname::text FROM unnest(t.tgattr::int2[]) WITH ORDINALITY u (key, number)
@@ -136,45 +138,47 @@ FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN n ON n.oid = c.relna
 JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace s ON s.oid = p.pronamespace
 LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint
 WHERE t.tgconstraint = 0 OR k.contype = 't'
-""")
+"""
 POLICIES = """
+WITH {namespaces}
 SELECT polrelid, polname::text, polcmd::text, polpermissive,
        ARRAY(SELECT CASE WHEN role = 0 THEN 'public' ELSE pg_get_userbyid(role)::text END
              FROM unnest(polroles) role),
        pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
-FROM pg_policy
+FROM pg_policy JOIN pg_class c ON c.oid = polrelid JOIN n ON n.oid = c.relnamespace
 """
 RULES = """
+WITH {namespaces}
 SELECT r.ev_class, r.rulename::text, r.ev_type::text
-FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE r.rulename <> '_RETURN' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN n ON n.oid = c.relnamespace
+WHERE r.rulename <> '_RETURN'
 """
 # The columns, and the relations as such (0), that a view's query names.
-USES = _of_schemas("""
+USES = """
 WITH {namespaces}
 SELECT DISTINCT v.oid, d.refobjid, d.refobjsubid
 FROM pg_rewrite r JOIN pg_class v ON v.oid = r.ev_class JOIN n ON n.oid = v.relnamespace
 JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
 WHERE r.rulename = '_RETURN'
-""")
-STATISTICS = _of_schemas("""
+"""
+STATISTICS = """
 WITH {namespaces}
 SELECT stxrelid, n.name, stxname::text, stxexprs IS NOT NULL
 FROM pg_statistic_ext JOIN n ON n.oid = stxnamespace
-""")
+"""
 PARENTS = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno"
 SEQUENCES = """
+WITH {namespaces}
 SELECT q.seqrelid, format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmin, q.seqmax,
        q.seqcache, q.seqcycle, d.refobjid, a.attname::text, coalesce(d.deptype = 'i', false)
-FROM pg_sequence q
+FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = q.seqrelid
     AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
 LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 """
 # Neither those that relations made, nor arrays.
-TYPES = _of_schemas("""
+TYPES = """
 WITH {namespaces}
 SELECT t.oid, n.name, t.typname::text, t.typtype::text, pg_get_userbyid(t.typowner)::text,
        CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT l.enumlabel::text FROM pg_enum l
@@ -189,8 +193,8 @@ FROM pg_type t JOIN n ON n.oid = t.typnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE t.typrelid = 0 AND NOT EXISTS (SELECT FROM pg_type a WHERE a.typarray = t.oid)
-""")
-FUNCTIONS = _of_schemas("""
+"""
+FUNCTIONS = """
 WITH {namespaces}
 SELECT n.name, p.proname::text,
        ARRAY(SELECT format_type(type, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY u (type, n)
@@ -201,4 +205,4 @@ SELECT n.name, p.proname::text,
 FROM pg_proc p JOIN n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
-""")
+"""

@@ -50,7 +50,7 @@ def check_rehearsed_privileges(
         return
     others = read_objects_of_others(connection, catalog)
     if others.anything(catalog) or others.database.withholds or withholds(connection):
-        asked = _asked(read_schema(connection), statements)
+        asked = _asked(read_schema(connection, catalog.neighbours), statements)
         _check(LackingRights(connection, catalog, others), asked, ledger, REHEARSED)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.planned_statement import PlannedStatement
@@ -50,6 +51,8 @@ class Interpretation:
     """
 
     connection: BaseDatabaseWrapper
+    # Of whose schemas nothing is read.
+    neighbours: Neighbours = NOBODY
     understood: list[Understood] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     # Whether SQL written by hand is interpreted, and whether any was met that was not.
@@ -85,7 +88,7 @@ class Interpretation:
         from opsmigrate.preflight.interpret.reading import read_schema
 
         if self._schema is None:
-            self.live = self._schema = read_schema(self.connection)
+            self.live = self._schema = read_schema(self.connection, self.neighbours)
         schema = self._schema
         waiting, self._waiting = self._waiting, []
         for at in waiting:

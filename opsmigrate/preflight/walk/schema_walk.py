@@ -66,7 +66,7 @@ class SchemaWalk:
         self.seed_step = seed_step
         self.relatives = RelatedTables(connection)
         self.bodies = FunctionBodies(connection)
-        self.interpretation = Interpretation(connection)
+        self.interpretation = Interpretation(connection, catalog.neighbours)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 

@@ -1,0 +1,116 @@
+"""Whether a plan reaches what was left out of the catalog: then everything must be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from opsmigrate.postgres.neighbours import Neighbours
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
+from opsmigrate.schema.drift_words import Drift
+from opsmigrate.sql import nodes
+from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.sql.statement import Statement
+
+WORD = re.compile(r"[\w$]+")
+# As a unicode escape any name can be written without its letters.
+ESCAPED = 'u&"'
+SEARCH_PATH = "search_path"
+# Statements that do nothing but to what they name, and to what rests on that.
+NAMING = frozenset(
+    {
+        "alter_enum_stmt",
+        "alter_seq_stmt",
+        "alter_table_stmt",
+        "comment_stmt",
+        "constraints_set_stmt",
+        "create_enum_stmt",
+        "create_extension_stmt",
+        "create_function_stmt",
+        "create_policy_stmt",
+        "create_seq_stmt",
+        "create_stats_stmt",
+        "create_stmt",
+        "create_trig_stmt",
+        "delete_stmt",
+        "index_stmt",
+        "insert_stmt",
+        "lock_stmt",
+        "rename_stmt",
+        "select_stmt",
+        "transaction_stmt",
+        "truncate_stmt",
+        "update_stmt",
+        "variable_set_stmt",
+        "variable_show_stmt",
+        "view_stmt",
+    }
+)
+DROPPED = frozenset(
+    {
+        "OBJECT_INDEX",
+        "OBJECT_MATVIEW",
+        "OBJECT_POLICY",
+        "OBJECT_RULE",
+        "OBJECT_SEQUENCE",
+        "OBJECT_TABLE",
+        "OBJECT_TRIGGER",
+        "OBJECT_VIEW",
+    }
+)
+
+
+def reaches_neighbours(
+    neighbours: Neighbours,
+    ledger: Ledger,
+    drifts: Iterable[Drift],
+    rehearsed: Iterable[RehearsedStatement] = (),
+) -> bool:
+    """Return whether anything that is executed or said names one of them, or what they reference.
+
+    Or may do something to them without a name, as DROP OWNED does.
+    """
+    if not neighbours.schemas:
+        return False
+    executed = [*(each.sql for each in ledger.statements), *(each.sql for each in rehearsed)]
+    names = {*neighbours.schemas, *neighbours.referenced}
+    if any(_names(text, names) for text in (*executed, *_said(ledger, drifts))):
+        return True
+    return any(text == FURTHER or not _is_naming(text) for text in dict.fromkeys(executed)) or any(
+        not all(map(_does_naming, found))
+        for text in ledger.by_hand
+        if (found := statements_if_readable(text)) is not None
+    )
+
+
+def _said(ledger: Ledger, drifts: Iterable[Drift]) -> Iterator[str]:
+    yield from ledger.by_hand
+    for finding in ledger.findings:
+        yield f"{finding.message} {finding.hint} {finding.table}"
+    for item in ledger.undecided:
+        yield f"{item.what} {item.why}"
+    for drift in drifts:
+        yield f"{drift.table} {drift.words}"
+
+
+def _names(text: str, names: set[str]) -> bool:
+    low = text.lower()
+    words = set(WORD.findall(low))
+    if SEARCH_PATH in words or ESCAPED in low:
+        return True
+    return any(
+        name.lower() in words if WORD.fullmatch(name) else name.replace('"', '""') in text
+        for name in names
+    )
+
+
+def _is_naming(text: str) -> bool:
+    found = statements_if_readable(text)
+    return found is not None and all(map(_does_naming, found))
+
+
+def _does_naming(statement: Statement) -> bool:
+    if statement.kind == "drop_stmt":
+        return nodes.label(statement.node, "remove_type") in DROPPED
+    return statement.kind in NAMING

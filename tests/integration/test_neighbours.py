@@ -1,0 +1,270 @@
+"""Tenants beside the one that is asked about: left out where they are nothing to it, only there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent
+
+import pytest
+from django.db import connections
+
+from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours, read_neighbours
+from opsmigrate.postgres.tenant import KEY
+from opsmigrate.preflight.interpret.reading import read_schema
+from tests.conftest import ROOT, Answer
+from tests.fleet_schemas import Fleet
+
+MINE, OTHER, THIRD = "tenant_0001", "tenant_0002", "tenant_0003"
+SETTINGS = """
+from tests.fleet_project.settings import *
+MIGRATION_MODULES = {"shop": "moved"}
+"""
+FIRST = ROOT / "tests" / "fleet_project" / "shop" / "migrations" / "0001_initial.py"
+PLAN = """
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        {}
+    ]
+"""
+SHARED = """
+CREATE TABLE public.code (id bigint PRIMARY KEY, name text CONSTRAINT code_name_key UNIQUE);
+CREATE TABLE public.price (id bigint PRIMARY KEY, code bigint REFERENCES public.code (id));
+ALTER TABLE {other}.shop_order ADD COLUMN price bigint REFERENCES public.price (id);
+"""
+
+
+def sql(text: str) -> str:
+    return f"migrations.RunSQL({text!r}),"
+
+
+# What is made by hand, the operations of the plan, and whether migrate will apply them.
+CASES = {
+    "of its own": ("", sql("ALTER TABLE shop_order ADD COLUMN note text"), True),
+    "a column that another one's table has": (
+        "",
+        sql(f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN note text"),
+        False,
+    ),
+    "a table that is found in another schema": (
+        "",
+        sql(f"SET search_path = {OTHER}; CREATE TABLE shop_order (id bigint)"),
+        False,
+    ),
+    "a table that another schema does not have": (
+        "",
+        sql(f"CREATE TABLE {OTHER}.something (id bigint)"),
+        True,
+    ),
+    "a view of another one over its column": (
+        f"CREATE VIEW {OTHER}.notes AS SELECT note FROM {MINE}.shop_customer",
+        sql("ALTER TABLE shop_customer ALTER COLUMN note TYPE text"),
+        False,
+    ),
+    "a view of a third over a view of another one": (
+        f"CREATE VIEW {OTHER}.notes AS SELECT note FROM {MINE}.shop_customer;"
+        f"CREATE VIEW {THIRD}.notes AS SELECT note FROM {OTHER}.notes",
+        sql("DROP VIEW IF EXISTS notes; ALTER TABLE shop_customer DROP COLUMN note"),
+        False,
+    ),
+    "a table that inherits": (
+        f"CREATE TABLE {OTHER}.special (extra text) INHERITS ({MINE}.shop_customer)",
+        sql("ALTER TABLE shop_customer ADD COLUMN extra integer"),
+        False,
+    ),
+    "a shared table that it references": (
+        SHARED.format(other=OTHER),
+        sql("DROP TABLE public.price"),
+        False,
+    ),
+    "an index that its key rests on": (
+        f"{SHARED.format(other=OTHER)}"
+        "CREATE UNIQUE INDEX price_id ON public.price (id);"
+        f"ALTER TABLE {OTHER}.shop_order DROP COLUMN price;"
+        "ALTER TABLE public.price DROP CONSTRAINT price_pkey;"
+        f"ALTER TABLE {OTHER}.shop_order ADD price bigint REFERENCES public.price (id)",
+        sql("DROP INDEX public.price_id"),
+        False,
+    ),
+    "a shared table behind the one that it references": (
+        SHARED.format(other=OTHER),
+        sql("DROP TABLE public.code"),
+        False,
+    ),
+    "an extension that it uses": (
+        "CREATE EXTENSION vector SCHEMA public;"
+        f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN place public.vector(3)",
+        sql("DROP EXTENSION vector"),
+        False,
+    ),
+    "a type that it uses": (
+        f"CREATE TYPE public.size AS ENUM ('S', 'M');"
+        f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN size public.size",
+        sql("DROP TYPE public.size"),
+        False,
+    ),
+    "a function that it calls": (
+        "CREATE FUNCTION public.next() RETURNS int IMMUTABLE LANGUAGE sql RETURN 1;"
+        f"ALTER TABLE {OTHER}.shop_customer ALTER COLUMN note SET DEFAULT public.next()",
+        sql("DROP FUNCTION public.next()"),
+        False,
+    ),
+    "a schema that others rest on": (
+        "CREATE SCHEMA shared; CREATE TABLE shared.code (id bigint PRIMARY KEY);"
+        f"ALTER TABLE {OTHER}.shop_order ADD COLUMN code bigint REFERENCES shared.code (id);"
+        f"CREATE VIEW {THIRD}.codes AS SELECT id FROM shared.code",
+        sql("DROP TABLE shared.code; DROP SCHEMA shared"),
+        False,
+    ),
+}
+# Without a copy nobody knows what is found where a path was set by hand.
+OPEN = {"a table that is found in another schema"}
+
+
+@pytest.fixture
+def tenants(fleet: Callable[[int], Fleet]) -> Fleet:
+    """Return three tenants whose plans are in the package `moved` beside their settings."""
+    found = fleet(3)
+    package = found.folder / "moved"
+    package.mkdir()
+    (found.folder / "moved_settings.py").write_text(SETTINGS)
+    (package / "__init__.py").touch()
+    (package / "0001_initial.py").write_text(FIRST.read_text())
+    found.variables.update(
+        DJANGO_SETTINGS_MODULE="moved_settings",
+        PYTHONPATH=f"{found.environment['PYTHONPATH']}:{found.folder}",
+        OPSMIGRATE_TARGET=f"default/{MINE}",
+    )
+    return found
+
+
+def plan(tenants: Fleet, operations: str) -> None:
+    """Let 0002 be pending with these operations."""
+    text = PLAN.format(dedent(operations))
+    (tenants.folder / "moved" / "0002_next.py").write_text(text)
+
+
+def asked(tenants: Fleet, *arguments: str) -> Answer:
+    return tenants.run(*arguments, "--format", "json")
+
+
+def neighbours(tenants: Fleet, schema: str | None = MINE) -> Neighbours:
+    """Return who is left out for a tenant."""
+    connection = connections[tenants.alias].copy()
+    path = f"-c search_path={schema or 'public'},public"
+    connection.settings_dict["OPTIONS"] = {
+        **(connection.settings_dict.get("OPTIONS") or {}),
+        "options": path,
+    }
+    if schema is not None:
+        connection.settings_dict[KEY] = schema
+    try:
+        return read_neighbours(connection)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_is_what_migrate_does_whatever_rests_on_what(tenants: Fleet, case: str) -> None:
+    """Whether a neighbour is left out, read, or reached by the plan only."""
+    by_hand, operations, applies = CASES[case]
+    if by_hand:
+        tenants.execute("public", by_hand)
+    plan(tenants, operations)
+    answer = asked(tenants, "preflight_migrate")
+    migrated = tenants.run("migrate")
+    assert (migrated.code == 0) is applies, migrated.stderr
+    right = "passed" if applies else "failed"
+    assert answer.report["verdict"] == ("undecided" if case in OPEN else right), answer.stdout
+
+
+def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet) -> None:
+    """Nothing is said to be missing that was only not read."""
+    operation = """
+        migrations.CreateModel(
+            "Note",
+            [("id", models.BigAutoField(primary_key=True))],
+            options={"db_table": 'tenant_0002"."note'},
+        ),
+    """
+    plan(tenants, operation)
+    assert asked(tenants, "preflight_migrate").report["verdict"] == "passed"
+    assert tenants.run("migrate").code == 0
+    assert asked(tenants, "check_drift").report["verdict"] == "passed"
+    tenants.execute(OTHER, "DROP TABLE note")
+    drifted = asked(tenants, "check_drift")
+    assert (drifted.report["verdict"], drifted.ids) == ("failed", ["drift-table-missing"])
+
+
+def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None:
+    """Of the others neither catalog nor schema has anything; of the rest both have all."""
+    out = neighbours(tenants)
+    assert (out.schemas, out.referenced) == ({OTHER, THIRD}, frozenset())
+    connection = connections[tenants.alias]
+    catalog, every = read_catalog(connection, out), read_catalog(connection)
+    mine = [each for each in every.relations if each.schema not in out.schemas]
+    assert [(*each[:4], *each[5:]) for each in catalog.relations] == [
+        (*each[:4], *each[5:]) for each in mine
+    ]
+    assert {each.schema for each in catalog.relations} == {MINE}
+    schema, whole = read_schema(connection, out), read_schema(connection)
+    assert schema.relations == {
+        name: each for name, each in whole.relations.items() if name.schema == MINE
+    }
+
+
+def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
+    assert neighbours(tenants, None) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "left_out", "referenced"),
+    [
+        (f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer", {THIRD}, set()),
+        (f"CREATE VIEW {MINE}.v AS SELECT id FROM {OTHER}.shop_customer", {THIRD}, set()),
+        (f"CREATE VIEW {OTHER}.v AS SELECT id FROM {THIRD}.shop_customer", {OTHER, THIRD}, set()),
+        (
+            f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer;"
+            f"CREATE VIEW {THIRD}.v AS SELECT id FROM {OTHER}.v",
+            set(),
+            set(),
+        ),
+        (SHARED.format(other=OTHER), {OTHER, THIRD}, {"code", "price", "price_pkey"}),
+        (
+            f"ALTER TABLE {MINE}.shop_order ADD other bigint REFERENCES {OTHER}.shop_order (id)",
+            {THIRD},
+            set(),
+        ),
+        (
+            "CREATE DOMAIN public.key AS bigint; CREATE TABLE public.code (id public.key PRIMARY"
+            f" KEY); ALTER TABLE {OTHER}.shop_order ADD code bigint REFERENCES public.code (id)",
+            {THIRD},
+            set(),
+        ),
+        (
+            "CREATE EXTENSION vector SCHEMA public;"
+            f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN place public.vector(3);"
+            f"ALTER TABLE {MINE}.shop_customer ADD COLUMN place public.vector(3)",
+            {OTHER, THIRD},
+            set(),
+        ),
+        (
+            "CREATE TABLE public.base (id bigint);"
+            "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
+            f"ALTER TABLE {OTHER}.shop_order ADD code bigint REFERENCES public.code (id)",
+            {THIRD},
+            set(),
+        ),
+        (f"DROP TABLE {OTHER}.django_migrations", {THIRD}, set()),
+    ],
+)
+def test_who_is_connected_is_read_and_who_is_connected_with_those(
+    tenants: Fleet, by_hand: str, left_out: set[str], referenced: set[str]
+) -> None:
+    """But for a foreign key onto a plain table, which is remembered; extensions are everybody's."""
+    tenants.execute("public", by_hand)
+    found = neighbours(tenants)
+    assert (found.schemas, found.referenced) == (left_out, referenced)

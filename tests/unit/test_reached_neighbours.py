@@ -1,0 +1,76 @@
+"""Which statements reach schemas that were left out, by a name or without one."""
+
+import pytest
+
+from opsmigrate.postgres.neighbours import Neighbours
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.reached_neighbours import reaches_neighbours
+from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
+
+LEFT_OUT = Neighbours(
+    schemas=frozenset({"other", "Some-one", 'b"d'}), referenced=frozenset({"code"}), read=(1,)
+)
+
+
+def reached(text: str) -> bool:
+    ran = RehearsedStatement(migration=None, operation=None, sql=text)
+    planned = Ledger()
+    planned.statement(text, (), text)
+    by_plan = reaches_neighbours(LEFT_OUT, planned, ())
+    assert by_plan is reaches_neighbours(LEFT_OUT, Ledger(), (), [ran])
+    return by_plan
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ALTER TABLE own ADD COLUMN c int DEFAULT 1",
+        'CREATE TABLE "another" (id int)',
+        'ALTER TABLE "own" ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES "own" (id) DEFERRABLE',
+        "DROP TABLE own CASCADE",
+        "DROP INDEX IF EXISTS own_idx",
+        "SELECT pg_sleep(1)",
+        "UPDATE own SET a = %s",
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        "SET LOCAL lock_timeout = '1s'",
+        "CREATE EXTENSION IF NOT EXISTS vector",
+    ],
+)
+def test_what_names_only_what_was_read_reaches_nobody(text: str) -> None:
+    assert not reached(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'ALTER TABLE other.own ADD COLUMN "c" int',
+        "alter table OTHER.own add column c int",
+        'ALTER TABLE "Some-one".own ADD COLUMN c int',
+        'DROP TABLE "b""d".own',
+        "ALTER TABLE own ADD COLUMN a int REFERENCES code",
+        'ALTER TABLE U&"\\006Fther".own ADD COLUMN c int',
+        "SET search_path = anything",
+        "SELECT set_config('search_path', 'anything', true)",
+    ],
+)
+def test_a_name_of_theirs_reaches_them(text: str) -> None:
+    """However it is written, and whatever may find things by their bare names."""
+    assert reached(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DROP OWNED BY somebody CASCADE",
+        "REASSIGN OWNED BY somebody TO somebody_else",
+        "DROP SCHEMA shared CASCADE",
+        "DROP EXTENSION vector CASCADE",
+        "ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE fast",
+        "UPDATE own SET a = 1; DROP EXTENSION vector",
+        "DO $$ BEGIN PERFORM 1; END $$",
+        "what nobody can read",
+        FURTHER,
+    ],
+)
+def test_what_goes_beyond_the_names_in_it_reaches_them(text: str) -> None:
+    assert reached(text)
