@@ -8,6 +8,7 @@ Such a table is remembered, and whoever touches it must read everything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -16,6 +17,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.tenant import schema_of
+
+WORD = re.compile(r"[\w$]+")
+# As a unicode escape any name can be written without its letters.
+ESCAPED = 'u&"'
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class Neighbours:
     schemas: frozenset[str] = frozenset()
     referenced: frozenset[str] = frozenset()
     read: tuple[int, ...] = ()
+
+    def named_in(self, text: str) -> bool:
+        """Return whether SQL may name one of them, or what they reference, as far as words tell."""
+        low = text.lower()
+        words = set(WORD.findall(low))
+        return ESCAPED in low or any(
+            name.lower() in words if WORD.fullmatch(name) else name.replace('"', '""') in text
+            for name in (*self.schemas, *self.referenced)
+        )
 
 
 NOBODY = Neighbours()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from opsmigrate.postgres.neighbours import Neighbours
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.rehearsal.reaching_code import looks
 from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.sql import nodes
 from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import Statement
 
-WORD = re.compile(r"[\w$]+")
-# As a unicode escape any name can be written without its letters.
-ESCAPED = 'u&"'
 SEARCH_PATH = "search_path"
 # Statements that do nothing but to what they name, and to what rests on that.
 NAMING = frozenset(
@@ -73,9 +70,12 @@ def reaches_neighbours(
     """
     if not neighbours.schemas:
         return False
-    executed = [*(each.sql for each in ledger.statements), *(each.sql for each in rehearsed)]
-    names = {*neighbours.schemas, *neighbours.referenced}
-    if any(_names(text, names) for text in (*executed, *_said(ledger, drifts))):
+    ran = [each.sql for each in rehearsed]
+    executed = [*(each.sql for each in ledger.statements), *ran]
+    said = (*executed, *_said(ledger, drifts))
+    if any(map(neighbours.named_in, said)) or any(map(looks, ran)):
+        return True
+    if any(SEARCH_PATH in text.lower() and not _sets_path(text) for text in said):
         return True
     return any(text == FURTHER or not _is_naming(text) for text in dict.fromkeys(executed)) or any(
         not all(map(_does_naming, found))
@@ -94,14 +94,20 @@ def _said(ledger: Ledger, drifts: Iterable[Drift]) -> Iterator[str]:
         yield f"{drift.table} {drift.words}"
 
 
-def _names(text: str, names: set[str]) -> bool:
-    low = text.lower()
-    words = set(WORD.findall(low))
-    if SEARCH_PATH in words or ESCAPED in low:
-        return True
-    return any(
-        name.lower() in words if WORD.fullmatch(name) else name.replace('"', '""') in text
-        for name in names
+def _sets_path(text: str) -> bool:
+    """Return whether a text does nothing with the search_path but set it to what it names.
+
+    $user may stand for anybody's schema.
+    """
+    found = statements_if_readable(text)
+    return found is not None and all(
+        each.kind == "variable_show_stmt"
+        or (
+            each.kind == "variable_set_stmt"
+            and nodes.label(each.node, "kind") == "VAR_SET_VALUE"
+            and not any("$user" in str(part) for part in each.node.args)
+        )
+        for each in found
     )
 
 

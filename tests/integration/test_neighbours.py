@@ -24,6 +24,11 @@ FIRST = ROOT / "tests" / "fleet_project" / "shop" / "migrations" / "0001_initial
 PLAN = """
 from django.db import migrations, models
 
+def _rows(editor, query):
+    with editor.connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
 class Migration(migrations.Migration):
     dependencies = [("shop", "0001_initial")]
     operations = [
@@ -124,6 +129,68 @@ CASES = {
 OPEN = {"a table that is found in another schema"}
 
 
+FAILS_ELSEWHERE = f"""
+migrations.RunPython(lambda apps, editor: editor.execute(
+    "UPDATE {OTHER}.shop_customer SET email = NULL")),
+"""
+# In the schemas of others it meets a table that it does not in this one.
+GOES_THROUGH_ALL = """
+migrations.RunPython(lambda apps, editor: [
+    editor.execute(f'CREATE TABLE "{schema}".log (id bigint)')
+    for (schema,) in _rows(editor, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tenant%%'")
+]),
+"""
+# What is made by hand, the operations, whether migrate applies them, and how many others are left
+# out of the copy.
+ON_A_COPY: dict[str, tuple[str, str, bool, int]] = {
+    "of its own": ("", "migrations.RunPython(migrations.RunPython.noop),", True, 2),
+    "its own rows": (
+        "",
+        """migrations.RunPython(lambda apps, editor: editor.execute(
+            "UPDATE shop_customer SET email = NULL")),""",
+        False,
+        2,
+    ),
+    "code that touches another one": ("", FAILS_ELSEWHERE, False, 0),
+    "code that goes through all schemas": (
+        f"CREATE TABLE {OTHER}.log (id bigint)",
+        GOES_THROUGH_ALL,
+        False,
+        0,
+    ),
+    "a trigger that touches another one": (
+        "CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" UPDATE {OTHER}.shop_customer SET email = NULL; RETURN NEW; END $$;"
+        f" CREATE TRIGGER tell BEFORE UPDATE ON {MINE}.shop_customer"
+        " FOR EACH ROW EXECUTE FUNCTION public.tell()",
+        """migrations.RunPython(lambda apps, editor: editor.execute(
+            "UPDATE shop_customer SET email = email || 'x'")),""",
+        False,
+        0,
+    ),
+    "others with constraints that rows contradict": (
+        f"ALTER TABLE {OTHER}.shop_order ADD CONSTRAINT extra CHECK (amount > 0);"
+        f"CREATE TABLE {OTHER}.t (a int NOT NULL); INSERT INTO {OTHER}.t VALUES (1);"
+        f"ALTER TABLE {OTHER}.shop_order DROP CONSTRAINT extra",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
+    "a view of another one": (
+        f"CREATE VIEW {OTHER}.notes AS SELECT note FROM {MINE}.shop_customer",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        1,
+    ),
+    "a shared table that others reference": (
+        SHARED.format(other=OTHER),
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
+}
+
+
 @pytest.fixture
 def tenants(fleet: Callable[[int], Fleet]) -> Fleet:
     """Return three tenants whose plans are in the package `moved` beside their settings."""
@@ -179,6 +246,24 @@ def test_the_verdict_is_what_migrate_does_whatever_rests_on_what(tenants: Fleet,
     assert (migrated.code == 0) is applies, migrated.stderr
     right = "passed" if applies else "failed"
     assert answer.report["verdict"] == ("undecided" if case in OPEN else right), answer.stdout
+
+
+@pytest.mark.parametrize("case", ON_A_COPY)
+def test_a_rehearsal_copies_neighbours_only_where_something_may_reach_them(
+    tenants: Fleet, case: str
+) -> None:
+    """And its verdict is what migrate does."""
+    by_hand, operations, applies, left_out = ON_A_COPY[case]
+    if by_hand:
+        tenants.execute("public", by_hand)
+    plan(tenants, operations)
+    answer = asked(tenants, "preflight_migrate", "--rehearse", "clone")
+    migrated = tenants.run("migrate")
+    assert (migrated.code == 0) is applies, migrated.stderr
+    assert answer.report["verdict"] == ("passed" if applies else "failed"), answer.stdout
+    rehearsal = answer.report["facts"]["rehearsal"]
+    assert rehearsal["other_tenants_left_out"] == left_out
+    assert rehearsal["differences"] == []
 
 
 def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet) -> None:
