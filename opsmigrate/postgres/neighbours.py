@@ -3,7 +3,8 @@
 What a command learns of one tenant would else take longer with each further one. A schema with a
 history of its own is left out where nothing that is read rests on anything in it, and nothing in it
 on what is read, by pg_depend. But for one thing: a foreign key of its may reference a plain table.
-Such a table is remembered, and whoever touches it must read everything.
+Such a table is remembered, with what its rows are reached by, and whoever touches one of these must
+read everything.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from opsmigrate.postgres.tenant import schema_of
 class Neighbours:
     """The schemas that are left out, and what they reference outside.
 
-    `referenced` has the names of tables, and of the indexes in them that foreign keys rest on.
+    `referenced` has the names of tables, of the indexes in them that foreign keys rest on, and of
+    what else reaches rows of these tables: parents, views, tables with rules.
     `read` are the oids of the schemas that are read, none where none is left out.
     """
 
@@ -54,6 +56,8 @@ SCHEMA_OF = {
     "pg_statistic_ext": "stxnamespace",
     "pg_ts_config": "cfgnamespace",
     "pg_ts_dict": "dictnamespace",
+    "pg_ts_parser": "prsnamespace",
+    "pg_ts_template": "tmplnamespace",
     "pg_type": "typnamespace",
 }
 RELATION_OF = {
@@ -92,7 +96,7 @@ SCHEMAS_OF_RELATIONS = _for_each(
 )
 # For each object that is connected with what is read, and is one of the others, its schema; for a
 # foreign key onto a plain table also that and its index. What belongs to an extension is
-# everybody's.
+# everybody's, but for relations and composite types, which ALTER TABLE and ALTER TYPE change.
 CONNECTED = """
 WITH relation AS MATERIALIZED (SELECT oid FROM pg_class WHERE relnamespace = ANY (%(read)s::oid[])),
 object (classid, objid) AS (
@@ -102,8 +106,11 @@ object (classid, objid) AS (
 connected (classid, objid) AS (
     SELECT d.classid, d.objid FROM object o
     JOIN pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
-    WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.classid AND e.objid = o.objid
-                      AND e.deptype = 'e')
+    WHERE o.classid = 'pg_class'::regclass
+        OR EXISTS (SELECT FROM pg_type y WHERE o.classid = 'pg_type'::regclass AND y.oid = o.objid
+                   AND y.typtype = 'c')
+        OR NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.classid AND e.objid = o.objid
+                       AND e.deptype = 'e')
     UNION
     SELECT d.refclassid, d.refobjid FROM object o
     JOIN pg_depend d ON d.classid = o.classid AND d.objid = o.objid
@@ -131,13 +138,18 @@ PARTS = {
     "{schemas_of_objects}": SCHEMAS_OF_OBJECTS,
     "{schemas_of_relations}": SCHEMAS_OF_RELATIONS,
 }
-# And of the tables that these reference: DELETE and TRUNCATE go on from one to the next.
+# And of what DELETE, UPDATE and TRUNCATE get there from: the tables that these reference, parents,
+# and whatever has a rule that names them, as a view has.
 NAMES = """
 WITH RECURSIVE referenced (oid) AS (
     SELECT unnest(%(tables)s::oid[])
     UNION
-    SELECT confrelid FROM pg_constraint JOIN referenced ON conrelid = referenced.oid
-    WHERE contype = 'f')
+    SELECT f.oid FROM referenced r CROSS JOIN LATERAL (
+        SELECT confrelid FROM pg_constraint WHERE conrelid = r.oid AND contype = 'f'
+        UNION ALL SELECT inhparent FROM pg_inherits WHERE inhrelid = r.oid
+        UNION ALL SELECT w.ev_class FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
+            WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+            AND d.classid = 'pg_rewrite'::regclass) f (oid))
 SELECT c.relname::text FROM pg_class c
 WHERE c.oid IN (SELECT oid FROM referenced) OR c.oid = ANY (%(indexes)s::oid[])
 """

@@ -13,10 +13,14 @@ from opsmigrate.sql import nodes
 from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import Statement
 
-WORD = re.compile(r"[\w$]+")
-# As a unicode escape any name can be written without its letters.
-ESCAPED = 'u&"'
-SEARCH_PATH = "search_path"
+# A dollar sign may also be a quote, and any other sign is written in more than one way.
+WORD = re.compile(r"\w+")
+# With escapes any name can be written without its letters.
+ESCAPED = re.compile(r"""\bu&["']|\be'.*\\""", re.IGNORECASE | re.DOTALL)
+# By these, bare names may mean other things; set_config() may be given the setting as a value.
+SETTING = frozenset({"search_path", "set_config"})
+# SET SCHEMA is another word for one of them; and a search_path may have "$user".
+SET = frozenset({"search_path", "role", "session_authorization"})
 # Statements that do nothing but to what they name, and to what rests on that.
 NAMING = frozenset(
     {
@@ -95,14 +99,14 @@ def _said(ledger: Ledger, drifts: Iterable[Drift]) -> Iterator[str]:
 
 
 def _names(text: str, names: set[str]) -> bool:
-    low = text.lower()
-    words = set(WORD.findall(low))
-    if SEARCH_PATH in words or ESCAPED in low:
-        return True
-    return any(
-        name.lower() in words if WORD.fullmatch(name) else name.replace('"', '""') in text
-        for name in names
-    )
+    """Return whether a text has all words of any of the names, wherever."""
+    words = _words(text)
+    found = ESCAPED.search(text) or not words.isdisjoint(SETTING)
+    return bool(found) or any(_words(name) <= words for name in names)
+
+
+def _words(text: str) -> set[str]:
+    return set(WORD.findall(text.casefold()))
 
 
 def _is_naming(text: str) -> bool:
@@ -113,4 +117,7 @@ def _is_naming(text: str) -> bool:
 def _does_naming(statement: Statement) -> bool:
     if statement.kind == "drop_stmt":
         return nodes.label(statement.node, "remove_type") in DROPPED
+    if statement.kind == "variable_set_stmt":
+        everything = nodes.label(statement.node, "kind") == "VAR_RESET_ALL"
+        return not everything and statement.node.name not in SET
     return statement.kind in NAMING

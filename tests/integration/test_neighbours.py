@@ -100,6 +100,19 @@ CASES = {
         sql("DROP EXTENSION vector"),
         False,
     ),
+    "a table of an extension that its view uses": (
+        "CREATE EXTENSION vector SCHEMA public;"
+        "CREATE TABLE public.unit (id bigint, name text);"
+        "ALTER EXTENSION vector ADD TABLE public.unit;"
+        f"CREATE VIEW {OTHER}.units AS SELECT name FROM public.unit",
+        sql("ALTER TABLE public.unit DROP COLUMN name"),
+        False,
+    ),
+    "a sequence of another one in dollar quotes": (
+        f"CREATE SEQUENCE {OTHER}.numbers",
+        sql(f"ALTER TABLE shop_order ADD n bigint DEFAULT nextval($${OTHER}.numbers$$)"),
+        True,
+    ),
     "a type that it uses": (
         f"CREATE TYPE public.size AS ENUM ('S', 'M');"
         f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN size public.size",
@@ -255,6 +268,25 @@ def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
             "CREATE TABLE public.base (id bigint);"
             "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
             f"ALTER TABLE {OTHER}.shop_order ADD code bigint REFERENCES public.code (id)",
+            {THIRD},
+            set(),
+        ),
+        (
+            "CREATE TABLE public.base (id bigint);"
+            "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
+            "CREATE TABLE public.price (id bigint PRIMARY KEY, code bigint REFERENCES public.code);"
+            "CREATE VIEW public.prices AS SELECT id FROM public.price;"
+            "CREATE VIEW public.same_prices AS SELECT id FROM public.prices;"
+            "CREATE TABLE public.log (id bigint);"
+            "CREATE RULE r AS ON DELETE TO public.log DO ALSO DELETE FROM public.price;"
+            f"ALTER TABLE {OTHER}.shop_order ADD price bigint REFERENCES public.price (id)",
+            {OTHER, THIRD},
+            {"base", "code", "log", "price", "price_pkey", "prices", "same_prices"},
+        ),
+        (
+            "CREATE EXTENSION vector SCHEMA public; CREATE TYPE public.pair AS (a int, b int);"
+            "ALTER EXTENSION vector ADD TYPE public.pair;"
+            f"ALTER TABLE {OTHER}.shop_order ADD pair public.pair",
             {THIRD},
             set(),
         ),
