@@ -212,6 +212,15 @@ def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet)
     assert (drifted.report["verdict"], drifted.ids) == ("failed", ["drift-table-missing"])
 
 
+def test_a_missing_table_is_not_to_be_taken_from_another_tenant(tenants: Fleet) -> None:
+    """Whether that one is read or not, the answer is the same."""
+    tenants.execute(MINE, "DROP TABLE shop_order")
+    apart = asked(tenants, "check_drift").report["findings"]
+    tenants.execute("public", f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer")
+    assert asked(tenants, "check_drift").report["findings"] == apart
+    assert OTHER not in str(apart)
+
+
 def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None:
     """Of the others neither catalog nor schema has anything; of the rest both have all."""
     out = neighbours(tenants)
