@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, read_catalog
-from opsmigrate.postgres.neighbours import NOBODY, Neighbours, read_neighbours
+from opsmigrate.postgres.connected_schemas import read_neighbours
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift_findings import with_causes
 from opsmigrate.preflight.explain import Explained, Explaining, explain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from opsmigrate.postgres.neighbours import Neighbours
+from opsmigrate.postgres.neighbours import Neighbours, words_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.reaching_code import looks
 from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
@@ -13,7 +13,10 @@ from opsmigrate.sql import nodes
 from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import Statement
 
-SEARCH_PATH = "search_path"
+# By these, bare names may mean other things; set_config() may be given the setting as a value.
+SETTING = frozenset({"search_path", "set_config"})
+# SET SCHEMA is another word for the first; and a search_path may have "$user".
+SET = frozenset({"search_path", "role", "session_authorization"})
 # Statements that do nothing but to what they name, and to what rests on that.
 NAMING = frozenset(
     {
@@ -75,7 +78,7 @@ def reaches_neighbours(
     said = (*executed, *_said(ledger, drifts))
     if any(map(neighbours.named_in, said)) or any(map(looks, ran)):
         return True
-    if any(SEARCH_PATH in text.lower() and not _sets_path(text) for text in said):
+    if any(not words_of(text).isdisjoint(SETTING) and not _sets_path(text) for text in said):
         return True
     return any(text == FURTHER or not _is_naming(text) for text in dict.fromkeys(executed)) or any(
         not all(map(_does_naming, found))
@@ -100,14 +103,17 @@ def _sets_path(text: str) -> bool:
     $user may stand for anybody's schema.
     """
     found = statements_if_readable(text)
-    return found is not None and all(
-        each.kind == "variable_show_stmt"
-        or (
-            each.kind == "variable_set_stmt"
-            and nodes.label(each.node, "kind") == "VAR_SET_VALUE"
-            and not any("$user" in str(part) for part in each.node.args)
-        )
-        for each in found
+    return found is not None and all(map(_names_a_path, found))
+
+
+def _names_a_path(statement: Statement) -> bool:
+    if statement.kind == "variable_show_stmt":
+        return True
+    return (
+        statement.kind == "variable_set_stmt"
+        and statement.node.name == "search_path"
+        and nodes.label(statement.node, "kind") == "VAR_SET_VALUE"
+        and not any("$user" in str(part) for part in statement.node.args)
     )
 
 
@@ -119,4 +125,7 @@ def _is_naming(text: str) -> bool:
 def _does_naming(statement: Statement) -> bool:
     if statement.kind == "drop_stmt":
         return nodes.label(statement.node, "remove_type") in DROPPED
+    if statement.kind == "variable_set_stmt":
+        everything = nodes.label(statement.node, "kind") == "VAR_RESET_ALL"
+        return not everything and (statement.node.name not in SET or _names_a_path(statement))
     return statement.kind in NAMING

@@ -9,7 +9,8 @@ import pytest
 from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.neighbours import NOBODY, Neighbours, read_neighbours
+from opsmigrate.postgres.connected_schemas import read_neighbours
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.tenant import KEY
 from opsmigrate.preflight.interpret.reading import read_schema
 from tests.conftest import ROOT, Answer
@@ -104,6 +105,19 @@ CASES = {
         f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN place public.vector(3)",
         sql("DROP EXTENSION vector"),
         False,
+    ),
+    "a table of an extension that its view uses": (
+        "CREATE EXTENSION vector SCHEMA public;"
+        "CREATE TABLE public.unit (id bigint, name text);"
+        "ALTER EXTENSION vector ADD TABLE public.unit;"
+        f"CREATE VIEW {OTHER}.units AS SELECT name FROM public.unit",
+        sql("ALTER TABLE public.unit DROP COLUMN name"),
+        False,
+    ),
+    "a sequence of another one in dollar quotes": (
+        f"CREATE SEQUENCE {OTHER}.numbers",
+        sql(f"ALTER TABLE shop_order ADD n bigint DEFAULT nextval($${OTHER}.numbers$$)"),
+        True,
     ),
     "a type that it uses": (
         f"CREATE TYPE public.size AS ENUM ('S', 'M');"
@@ -284,6 +298,15 @@ def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet)
     assert (drifted.report["verdict"], drifted.ids) == ("failed", ["drift-table-missing"])
 
 
+def test_a_missing_table_is_not_to_be_taken_from_another_tenant(tenants: Fleet) -> None:
+    """Whether that one is read or not, the answer is the same."""
+    tenants.execute(MINE, "DROP TABLE shop_order")
+    apart = asked(tenants, "check_drift").report["findings"]
+    tenants.execute("public", f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer")
+    assert asked(tenants, "check_drift").report["findings"] == apart
+    assert OTHER not in str(apart)
+
+
 def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None:
     """Of the others neither catalog nor schema has anything; of the rest both have all."""
     out = neighbours(tenants)
@@ -340,6 +363,25 @@ def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
             "CREATE TABLE public.base (id bigint);"
             "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
             f"ALTER TABLE {OTHER}.shop_order ADD code bigint REFERENCES public.code (id)",
+            {THIRD},
+            set(),
+        ),
+        (
+            "CREATE TABLE public.base (id bigint);"
+            "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
+            "CREATE TABLE public.price (id bigint PRIMARY KEY, code bigint REFERENCES public.code);"
+            "CREATE VIEW public.prices AS SELECT id FROM public.price;"
+            "CREATE VIEW public.same_prices AS SELECT id FROM public.prices;"
+            "CREATE TABLE public.log (id bigint);"
+            "CREATE RULE r AS ON DELETE TO public.log DO ALSO DELETE FROM public.price;"
+            f"ALTER TABLE {OTHER}.shop_order ADD price bigint REFERENCES public.price (id)",
+            {OTHER, THIRD},
+            {"base", "code", "log", "price", "price_pkey", "prices", "same_prices"},
+        ),
+        (
+            "CREATE EXTENSION vector SCHEMA public; CREATE TYPE public.pair AS (a int, b int);"
+            "ALTER EXTENSION vector ADD TYPE public.pair;"
+            f"ALTER TABLE {OTHER}.shop_order ADD pair public.pair",
             {THIRD},
             set(),
         ),
