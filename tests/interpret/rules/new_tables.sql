@@ -29,7 +29,7 @@ CREATE TABLE n (CONSTRAINT par_x CHECK (x > 1)) INHERITS (par)
 CREATE TABLE n (CONSTRAINT par_x_not_null CHECK (x > 1)) INHERITS (par)
 CREATE TABLE n (a integer CONSTRAINT par_x_not_null NOT NULL) INHERITS (par)
 CREATE TABLE n (y text COLLATE "C") INHERITS (par)
-CREATE TABLE n (y text) INHERITS (par) PARTITION BY LIST (y) -- unknown
+CREATE TABLE n (y text) INHERITS (par) PARTITION BY LIST (y)
 CREATE TABLE n (x integer GENERATED ALWAYS AS IDENTITY) INHERITS (par) -- unknown
 CREATE TABLE n (b integer) INHERITS (ident)
 CREATE TABLE n (g integer) INHERITS (ident) -- unknown

@@ -74,8 +74,6 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
         enforced=bool(node.is_enforced),
         index=index.name,
     )
-    if not made.enforced:
-        made = replace(made, validated=False)
     _put(step, table, made, validate=validate)
 
 
@@ -196,10 +194,10 @@ def _require_operators(
 def require_comparable(step: Step, table: Relation, made: Constraint) -> None:
     """Refuse a foreign key whose columns cannot be compared with those that they refer to."""
     target = step.known(made.target) if made.target else table
-    index = next((each for each in target.indexes.values() if _suits(each, made.to_columns)), None)
-    if index is None:
+    unique = next((each for each in target.indexes.values() if _suits(each, made.to_columns)), None)
+    if unique is None:
         raise UnknownError("the index of a foreign key", table.name)
-    _require_operators(step, table, made.columns, target, (made.to_columns, index))
+    _require_operators(step, table, made.columns, target, (made.to_columns, unique))
 
 
 def _comparable(step: Step, ours: str, theirs: str, classes: tuple[str, ...] | None) -> bool:
