@@ -276,7 +276,7 @@ class Schema:
     search_path: tuple[str, ...] = ("public",)
     role: str = ""
     superuser: bool = False
-    # All that there are; empty where they were not read.
+    # All that there are.
     roles: frozenset[str] = frozenset()
     schemas: Mapping[str, str] = field(default_factory=dict)
     relations: Mapping[Name, Relation] = field(default_factory=dict)

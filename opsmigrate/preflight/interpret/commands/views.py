@@ -11,6 +11,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
+from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import (
     ask_values,
@@ -23,10 +24,10 @@ from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_o
 from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
-from opsmigrate.preflight.interpret.thing import Dependency, Thing
+from opsmigrate.preflight.interpret.thing import Dependency, Thing, without_holder
 from opsmigrate.preflight.interpret.thing import relation as thing_of
 from opsmigrate.preflight.interpret.understood import is_understood
-from opsmigrate.sql.expressions import deparse, functions_called, nodes_in
+from opsmigrate.sql.expressions import deparse, nodes_in
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import LOCKED, ranges_of
@@ -168,10 +169,7 @@ def _require_replaceable(step: Step, name: Name, after: list[Column]) -> None:
 
 
 def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
-    dependencies = {
-        on: frozenset(each for each in every if each.by != thing_of(former.name))
-        for on, every in step.schema.dependencies.items()
-    }
+    dependencies = without_holder(step.schema.dependencies, thing_of(former.name))
     step.schema = replace(step.schema, dependencies=dependencies)
     # A column goes on having the default that ALTER VIEW gave it.
     columns = {**made.columns, **former.columns}
@@ -198,20 +196,9 @@ def _put(step: Step, made: Relation, given: tuple[Given, ...], query: Any) -> No
 def _rest_on(step: Step, view: Name, query: Any) -> None:
     dependencies = dict(step.schema.dependencies)
     by = frozenset({Dependency(thing_of(view))})
-    for each in functions_called(query):
-        for signature in step.schema.functions:
-            home = each.schema or signature.name.schema
-            if signature.name == Name(home, each.name):
-                on = Thing("function", signature)
-                dependencies[on] = dependencies.get(on, frozenset()) | by
+    for on in named_in(step.schema, query):
+        dependencies[on] = dependencies.get(on, frozenset()) | by
     for node in nodes_in(query):
-        if node.DESCRIPTOR.name == "TypeCast":
-            parts = name_parts(node.type_name.names)
-            schema = parts[-2] if len(parts) > 1 else None
-            found = step.schema.visible_type(schema, parts[-1])
-            if found is not None and found in step.schema.types:
-                on = Thing("type", found)
-                dependencies[on] = dependencies.get(on, frozenset()) | by
         if node.DESCRIPTOR.name == "SelectStmt" and node.group_clause:
             _rest_on_keys(step, view, dependencies)
     step.schema = replace(step.schema, dependencies=dependencies)
