@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from opsmigrate.postgres.neighbours import Neighbours
 from opsmigrate.preflight.ledger import Ledger
@@ -78,8 +78,9 @@ def reaches_neighbours(
     if not neighbours.schemas:
         return False
     executed = [*(each.sql for each in ledger.statements), *(each.sql for each in rehearsed)]
-    names = {*neighbours.schemas, *neighbours.referenced}
-    if any(_names(text, names) for text in (*executed, *_said(ledger, drifts))):
+    with_values = [each.composed for each in ledger.statements]
+    names = [_words(name) for name in (*neighbours.schemas, *neighbours.referenced)]
+    if _any_names((*executed, *with_values, *_said(ledger, drifts)), names):
         return True
     return any(text == FURTHER or not _is_naming(text) for text in dict.fromkeys(executed)) or any(
         not all(map(_does_naming, found))
@@ -98,15 +99,21 @@ def _said(ledger: Ledger, drifts: Iterable[Drift]) -> Iterator[str]:
         yield f"{drift.table} {drift.words}"
 
 
-def _names(text: str, names: set[str]) -> bool:
-    """Return whether a text has all words of any of the names, wherever."""
-    words = _words(text)
-    found = ESCAPED.search(text) or not words.isdisjoint(SETTING)
-    return bool(found) or any(_words(name) <= words for name in names)
+def _any_names(texts: Iterable[str], names: Sequence[frozenset[str]]) -> bool:
+    """Return whether any text has all words of any of the names, wherever."""
+    # Of a thousand schemas most names are one word: these are looked up all at once.
+    alone = SETTING.union(*(name for name in names if len(name) == 1))
+    others = [name for name in names if len(name) != 1]
+    return any(
+        ESCAPED.search(text)
+        or not alone.isdisjoint(words := _words(text))
+        or any(name <= words for name in others)
+        for text in dict.fromkeys(texts)
+    )
 
 
-def _words(text: str) -> set[str]:
-    return set(WORD.findall(text.casefold()))
+def _words(text: str) -> frozenset[str]:
+    return frozenset(WORD.findall(text.casefold()))
 
 
 def _is_naming(text: str) -> bool:
