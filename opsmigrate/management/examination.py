@@ -85,6 +85,7 @@ def _examine(
         seed_step=lambda table, column: _seed_step(run.settings, table, column),
         rehearse=lambda cures: _rehearse(run, arguments, options, cures, confirm),
         rehearses=_mode(run, options) != "off",
+        repeatable=options.get("rehearse_in") is None,
         why_odd_if_empty=lambda: _why_odd_if_empty(run),
         old_release=_old_release(run, options),
         progress=run.progress,

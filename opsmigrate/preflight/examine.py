@@ -54,6 +54,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[Cures], Rehearsal | NotRehearsed],
     rehearses: bool,
+    repeatable: bool,
     why_odd_if_empty: Callable[[], str | None],
     old_release: str,
     progress: Progress,
@@ -62,8 +63,9 @@ def examine(  # noqa: PLR0913 - what a command is asked
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
     `rehearse` is called where something is left to prove; it `rehearses` unless that is switched
-    off. `why_odd_if_empty` is called where no migration is applied. `old_release` is how the
-    release that runs now is weighed: error, warn or off. Raises UsageError for an unknown target.
+    off, and is `repeatable` unless it leaves behind what it changes. `why_odd_if_empty` is called
+    where no migration is applied. `old_release` is how the release that runs now is weighed: error,
+    warn or off. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
@@ -88,8 +90,10 @@ def examine(  # noqa: PLR0913 - what a command is asked
             rehearsal = _rehearsal(found, plan, arguments, lambda cures: without or rehearse(cures))
         return None if _reaches(neighbours, found, rehearsal) else _Look(catalog, found, rehearsal)
 
+    # What is reached may be known only after the rehearsal, which another one then follows.
+    left_out = read_neighbours(connection) if repeatable else NOBODY
     # With nothing left out, there is nothing to be reached.
-    catalog, found, rehearsal = look(read_neighbours(connection)) or look(NOBODY)  # type: ignore[misc]
+    catalog, found, rehearsal = look(left_out) or look(NOBODY)  # type: ignore[misc]
     ledger, walk, walked, drifts = found.ledger, found.walk, found.walked, found.drifts
     undecided_before = tuple(ledger.undecided)
     _, something = _left_to_prove(plan, arguments, ledger)
