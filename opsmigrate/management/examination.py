@@ -88,6 +88,7 @@ def _examine(
             run, arguments, options, cures, confirm, neighbours
         ),
         rehearses=_mode(run, options) != "off",
+        repeatable=options.get("rehearse_in") is None,
         why_odd_if_empty=lambda: _why_odd_if_empty(run),
         old_release=_old_release(run, options),
         progress=run.progress,

@@ -30,12 +30,16 @@ class Neighbours:
 
     def named_in(self, text: str) -> bool:
         """Return whether a text has all words of one of the names, wherever."""
-        words = words_of(text)
-        return ESCAPED.search(text) is not None or any(each <= words for each in self._words)
+        words, (alone, others) = words_of(text), self._words
+        named = not words.isdisjoint(alone) or any(each <= words for each in others)
+        return named or ESCAPED.search(text) is not None
 
     @cached_property
-    def _words(self) -> frozenset[frozenset[str]]:
-        return frozenset(words_of(name) for name in (*self.schemas, *self.referenced))
+    def _words(self) -> tuple[frozenset[str], tuple[frozenset[str], ...]]:
+        """Return the names that are one word, looked up all at once, and the words of others."""
+        names = [words_of(name) for name in (*self.schemas, *self.referenced)]
+        alone = frozenset().union(*(each for each in names if len(each) == 1))
+        return alone, tuple(each for each in names if len(each) != 1)
 
 
 NOBODY = Neighbours()

@@ -43,6 +43,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[Cures, Neighbours], Rehearsal | NotRehearsed],
     rehearses: bool,
+    repeatable: bool,
     why_odd_if_empty: Callable[[], str | None],
     old_release: str,
     progress: Progress,
@@ -51,13 +52,14 @@ def examine(  # noqa: PLR0913 - what a command is asked
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
     `rehearse` is called where something is left to prove; it `rehearses` unless that is switched
-    off. `why_odd_if_empty` is called where no migration is applied. `old_release` is how the
-    release that runs now is weighed: error, warn or off. Raises UsageError for an unknown target.
+    off, and is `repeatable` unless it leaves behind what it changes. `why_odd_if_empty` is called
+    where no migration is applied. `old_release` is how the release that runs now is weighed: error,
+    warn or off. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
     looking = Looking(
-        connection, session, plan, arguments, seed_step, rehearse, rehearses, progress
+        connection, session, plan, arguments, seed_step, rehearse, rehearses, repeatable, progress
     )
     catalog, found, rehearsal = look(looking)
     ledger, walk, walked, drifts = found.ledger, found.walk, found.walked, found.drifts

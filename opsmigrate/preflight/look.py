@@ -40,6 +40,7 @@ class Looking:
     seed_step: Callable[[str, str], Command | None]
     rehearse: Callable[[Cures, Neighbours], Rehearsal | NotRehearsed]
     rehearses: bool
+    repeatable: bool
     progress: Progress
 
 
@@ -53,7 +54,8 @@ class Look(NamedTuple):
 
 def look(what: Looking) -> Look:
     """Return what is known, without the neighbours of a tenant if the plan does not reach them."""
-    neighbours = read_neighbours(what.connection)
+    # What is reached may be known only after a rehearsal, which another one then follows.
+    neighbours = read_neighbours(what.connection) if what.repeatable else NOBODY
     found = _look(what, neighbours)
     if _reaches(neighbours, found):
         what.progress.phase("The plan may reach other tenants: everything is read")

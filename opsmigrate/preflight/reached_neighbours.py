@@ -75,7 +75,8 @@ def reaches_neighbours(
         return False
     ran = [each.sql for each in rehearsed]
     executed = [*(each.sql for each in ledger.statements), *ran]
-    said = (*executed, *_said(ledger, drifts))
+    with_values = [each.composed for each in ledger.statements]
+    said = dict.fromkeys([*executed, *with_values, *_said(ledger, drifts)])
     if any(map(neighbours.named_in, said)) or any(map(looks, ran)):
         return True
     if any(not words_of(text).isdisjoint(SETTING) and not _sets_path(text) for text in said):

@@ -13,13 +13,16 @@ from opsmigrate.postgres.connected_schemas import read_neighbours
 from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.tenant import KEY
 from opsmigrate.preflight.interpret.reading import read_schema
-from tests.conftest import ROOT, Answer
+from tests.conftest import ROOT, Answer, url_of
 from tests.fleet_schemas import Fleet
 
 MINE, OTHER, THIRD = "tenant_0001", "tenant_0002", "tenant_0003"
 SETTINGS = """
 from tests.fleet_project.settings import *
 MIGRATION_MODULES = {"shop": "moved"}
+if "CLONE_URL" in os.environ:
+    DATABASES["clone"] = environ.Env.db_url_config(os.environ["CLONE_URL"])
+    DATABASES["clone"]["OPTIONS"] = {"options": "-c search_path=tenant_0001,public"}
 """
 FIRST = ROOT / "tests" / "fleet_project" / "shop" / "migrations" / "0001_initial.py"
 PLAN = """
@@ -298,6 +301,19 @@ def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet)
     assert (drifted.report["verdict"], drifted.ids) == ("failed", ["drift-table-missing"])
 
 
+@pytest.mark.long
+def test_a_clone_is_rehearsed_in_once(tenants: Fleet, new_database: Callable[..., str]) -> None:
+    """Whom code reaches, the rehearsal tells; and the clone is then migrated."""
+    connections[tenants.alias].close()
+    clone = new_database(template=connections[tenants.alias].settings_dict["NAME"])
+    text = '"ALTER TABLE tenant_" + "0002.shop_order ADD COLUMN note text"'
+    plan(tenants, f"migrations.RunPython(lambda apps, editor: editor.execute({text})),")
+    tenants.variables["CLONE_URL"] = url_of(clone)
+    answer = asked(tenants, "preflight_migrate", "--rehearse-in", "clone", "--no-input")
+    assert answer.report["verdict"] == "passed", answer.stdout
+    assert tenants.run("migrate").code == 0
+
+
 def test_a_missing_table_is_not_to_be_taken_from_another_tenant(tenants: Fleet) -> None:
     """Whether that one is read or not, the answer is the same."""
     tenants.execute(MINE, "DROP TABLE shop_order")
@@ -305,6 +321,20 @@ def test_a_missing_table_is_not_to_be_taken_from_another_tenant(tenants: Fleet) 
     tenants.execute("public", f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer")
     assert asked(tenants, "check_drift").report["findings"] == apart
     assert OTHER not in str(apart)
+
+
+def test_the_history_of_another_tenant_is_not_ones_own(tenants: Fleet) -> None:
+    """Where migrate makes it, an event trigger may refuse that."""
+    tenants.execute(
+        "public",
+        f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer;"
+        f"DROP TABLE {MINE}.django_migrations;"
+        "CREATE FUNCTION public.no() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE EXCEPTION ''no''; END';"
+        "CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION public.no()",
+    )
+    assert asked(tenants, "preflight_migrate", "--fake").report["verdict"] == "undecided"
+    assert tenants.run("migrate", "--fake").code == 1
 
 
 def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None:
@@ -322,6 +352,21 @@ def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None
     assert schema.relations == {
         name: each for name, each in whole.relations.items() if name.schema == MINE
     }
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        f"ALTER TABLE {MINE}.shop_order ADD other bigint REFERENCES {OTHER}.shop_order (id)",
+        f"CREATE TABLE {MINE}.special (extra text) INHERITS ({OTHER}.shop_customer)",
+    ],
+)
+def test_who_is_connected_after_it_was_asked_is_read(tenants: Fleet, meanwhile: str) -> None:
+    """Between the question of who is left out and the reading, others go on."""
+    out = neighbours(tenants)
+    tenants.execute("public", meanwhile)
+    connection = connections[tenants.alias]
+    assert read_schema(connection, out).relations == read_schema(connection).relations
 
 
 def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:

@@ -118,3 +118,9 @@ def test_code_that_looks_into_all_schemas_reaches_them(text: str, does: bool) ->
 )
 def test_what_goes_beyond_the_names_in_it_reaches_them(text: str) -> None:
     assert reached(text)
+
+
+def test_a_value_may_name_them() -> None:
+    planned = Ledger()
+    planned.statement("SELECT nextval(%s)", (), "SELECT nextval('other.own_id_seq')")
+    assert reaches_neighbours(LEFT_OUT, planned, ())
