@@ -71,15 +71,23 @@ def _require_constants(step: Step, parent: Relation, node: Any) -> None:
 def _require_values(step: Step, parent: Relation, node: Any) -> None:
     """Refuse what is no value of the column that it bounds, and too few or too many values."""
     columns = partition_columns(parent.partition_key or "")
-    place = Place(schema=step.schema, table=None, word="default")
     for limits in (node.lowerdatums, node.upperdatums, *((each,) for each in node.listdatums)):
         if limits and len(limits) != len(columns):
             step.refuse("42P16", "number-of-bounds", relation=parent.name)
         for name, each in zip(columns, limits, strict=False):
             if name is None or references(each) in LIMITS:
                 continue
-            if coerced(place, typed(place, each), parent.columns[name].type, "a") is None:
-                step.refuse("42804", "bound-of-another-type", relation=parent.name)
+            _require_value(step, parent, parent.columns[name].type, each)
+
+
+def _require_value(step: Step, parent: Relation, type_: str, node: Any) -> None:
+    place = Place(schema=step.schema, table=None, word="default")
+    try:
+        if coerced(place, typed(place, node), type_, "a") is None:
+            step.refuse("42804", "bound-of-another-type", relation=parent.name)
+    except UnknownError:
+        # As of a date that not all calendars have.
+        step.effects.unread = True
 
 
 def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
