@@ -6,7 +6,7 @@ from __future__ import annotations
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
 # Of a test of many cases that is marked `major`, one in so many with each change.
-DIAGONAL_STEP = 3
+DIAGONAL_STEP = 4
 QUICK = "not system and not long and not faults and not adversary"
 TIERS = {
     # What is `named` is of the faults, and quick enough for each change.

@@ -323,6 +323,21 @@ def test_the_migrations_of_the_hint_leave_the_old_release_alone(
     assert migrate(alias, "zoo") is None
 
 
+def test_no_migration_is_offered_that_would_repeat_what_fails(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    """Its default is too long, in the database as in Django."""
+    alias = zoo(
+        CAGE,
+        """migrations.AddField("cage", "sign", models.CharField(max_length=3, default="abcd")),""",
+    )
+    answer = ops("preflight_migrate", "zoo", database=alias, old_release="warn", rehearse="off")
+    assert "value-not-castable" in answer.ids
+    [found] = about_old_release(answer)
+    assert found["id"] == WRITES
+    assert PASTED.findall(found["hint"]) == []
+
+
 def test_as_an_error_it_makes_the_verdict_and_switched_off_it_is_not_looked_at(
     zoo: Callable[..., str], ops: Ops
 ) -> None:

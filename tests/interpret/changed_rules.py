@@ -26,6 +26,7 @@ UNSEEN = (
     ".reads",
     ".outside",
     ".assigned",
+    ".runs_code",
     ".writes_rows",
     ".concurrently",
     "_scan(",
@@ -101,7 +102,7 @@ def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
             yield f"without {words}", nothing
             weaker = copy.deepcopy(statement)
             mode = weaker.value.args[-1] if weaker.value.args else None  # type: ignore[attr-defined]
-            if isinstance(mode, ast.Name) and mode.id.isupper():
+            if isinstance(mode, ast.Name) and mode.id.isupper() and mode.id != "ROW_SHARE":
                 mode_ = ast.copy_location(ast.Constant("ROW SHARE"), mode)
                 weaker.value.args[-1] = mode_  # type: ignore[attr-defined]
                 yield f"weaker {words}", weaker

@@ -4,8 +4,8 @@ By hand: `python -m tests.interpret.mutants URL`, or with `--number 300 --seed 1
 server is asked once, for the lists of statements (listed.py), and then no more. What rules are for
 another major is left out, unless `--kept` gives what a server of it did, written by `--record`.
 
-A mutant is noticed where a statement that was right differs, is no longer understood, needs other
-rights than the server was seen to ask for, or ends in an exception.
+A mutant is noticed where a statement that was right differs, is no longer understood, is no longer
+read to its end, needs other rights than the server was seen to ask for, or ends in an exception.
 """
 
 from __future__ import annotations
@@ -126,6 +126,8 @@ def noticed(case: Case) -> str | None:
         signal.signal(signal.SIGALRM, former)
     if found.differences:
         return found.differences[0].kind
+    if found.effects.unread and not case.claimed[1].unread:
+        return "unread"
     if found.unknown is not None and not case.unknown:
         return "unknown"
     return "rights" if _needs_others(case, found.effects) else None
@@ -205,7 +207,7 @@ def tried_on(every: Sequence[Case], chosen: Sequence[Mutant]) -> tuple[list[Muta
     ours = [each for each in chosen if each not in others and _key(each) not in known]
     how: Counter[str] = Counter()
     left = []
-    for mutant, by in survivors(every, ours):
+    for mutant, by in survivors(every, ours, most=len(every)):
         how[by if by is not None else "not noticed"] += 1
         if by is None:
             left.append(mutant)

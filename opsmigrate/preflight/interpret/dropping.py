@@ -40,15 +40,16 @@ def drop(step: Step, things: Iterable[Thing], *, cascade: bool) -> None:
     lost = [
         thing for thing, how in found.how.items() if how == {NORMAL} and not found.is_column(thing)
     ]
+    for thing in found.how:
+        if thing.kind in PARTS or thing.kind == "relation":
+            # Before it is said what stands in the way: it may be gone.
+            step.known(thing.name)
     extension = any(target.kind == "extension" for target in targets)
     if extension and lost and all(thing.kind == "other" for thing in lost):
         # Operator classes, casts: of which the schema does not say whether they are its own.
         raise UnknownError(f"whether all that rests on {_shown(targets[0])} is its own")
     if lost and not cascade:
         step.refuse("2BP01", "used-by-another", **_about(targets[0]), holder=_shown(lost[0]))
-    for thing in found.how:
-        if thing.kind in PARTS or thing.kind == "relation":
-            step.known(thing.name)
     for thing in found.how:
         _lock(step, thing)
     step.effects.lost += [Loss(*_loss(thing)) for thing in lost if found.is_top(thing)]

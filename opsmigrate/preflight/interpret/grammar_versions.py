@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.statement import Node, Statement
 
-MERGES = NULLS_NOT_DISTINCT = 150_000
+MERGES = NULLS_NOT_DISTINCT = SETS_COLUMNS = 150_000
 SETS_EXPRESSIONS = 170_000
 NAMES_NOT_NULL = KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = 180_000
 NEVER = 0
@@ -22,23 +24,17 @@ def _needed(part: Node) -> int:
     """Return the oldest server_version_num that parses a part; 0 for all that are known here."""
     if part.kind == "MergeStmt":
         return MERGES
+    if part.kind == "IndexStmt":
+        return NULLS_NOT_DISTINCT if part.value.nulls_not_distinct else NEVER
     if part.kind == "AlterTableCmd":
-        return _needed_for_command(part)
-    return _needed_for_constraint(part) if part.kind == "Constraint" else NEVER
+        return SETS_EXPRESSIONS if label(part.value, "subtype") == "AT_SetExpression" else NEVER
+    if part.kind == "ATAlterConstraint":
+        new = part.value.alter_enforceability or part.value.alter_inheritability
+        return KNOWS_NOT_ENFORCED if new else NEVER
+    return _needed_for_constraint(part.value) if part.kind == "Constraint" else NEVER
 
 
-def _needed_for_command(part: Node) -> int:
-    kind = label(part.value, "subtype")
-    if kind == "AT_SetExpression":
-        return SETS_EXPRESSIONS
-    if kind == "AT_AddConstraint":
-        named = label(getattr(part.value, "def").constraint, "contype") == "CONSTR_NOTNULL"
-        return NAMES_NOT_NULL if named else NEVER
-    return NEVER
-
-
-def _needed_for_constraint(part: Node) -> int:
-    node = part.value
+def _needed_for_constraint(node: Any) -> int:
     kind = label(node, "contype")
     if kind in ("CONSTR_ATTR_ENFORCED", "CONSTR_ATTR_NOT_ENFORCED"):
         return KNOWS_NOT_ENFORCED
@@ -46,6 +42,9 @@ def _needed_for_constraint(part: Node) -> int:
         return KNOWS_VIRTUAL
     if kind in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not node.is_enforced:
         return KNOWS_NOT_ENFORCED
-    if kind == "CONSTR_NOTNULL" and node.is_no_inherit:
+    # Only one that stands beside the columns says which of them it is of.
+    if kind == "CONSTR_NOTNULL" and (node.is_no_inherit or node.keys):
         return NAMES_NOT_NULL
+    if kind == "CONSTR_FOREIGN" and node.fk_del_set_cols:
+        return SETS_COLUMNS
     return NULLS_NOT_DISTINCT if node.nulls_not_distinct else NEVER

@@ -62,7 +62,8 @@ def find_part(step: Step, kind: str, node: Any, *, missing_ok: bool = False) -> 
     table = relation_named(step, parts[:-1], missing_ok=missing_ok)
     if table is None:
         return None
-    if table.kind == "c":
+    # Of a composite type, columns are all that there may be.
+    if table.kind == "c" and kind != "column":
         step.refuse("42809", "not-a-table", relation=table.name)
     if parts[-1] not in getattr(table, FIELDS[kind]):
         if missing_ok:

@@ -18,6 +18,7 @@ from opsmigrate.preflight.rehearsal.old_models_trial import Failure
 from opsmigrate.report import Finding, Severity
 
 SHOWN = 4
+Causes = Sequence[tuple[Change, ChangeCause | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class ModelFinding:
         columns = {each.column for each in self._relevant}
         parts: dict[str, Any] = {
             "message": message,
-            "hint": hint_for(causes) if causes else OTHERWISE,
+            "hint": hint_for(_applying(causes, ledger)) if causes else OTHERWISE,
             "migration": one[0] if one else None,
             "operation": one[1] if one else None,
             "table": self.label,
@@ -84,7 +85,7 @@ class ModelFinding:
         does = "reads" if self.reading else "writes"
         return f"the release that runs now {does} {self.model._meta.label}: {'; '.join(words)}"
 
-    def _evidence(self, causes: Sequence[tuple[Change, ChangeCause | None]]) -> dict[str, Any]:
+    def _evidence(self, causes: Causes) -> dict[str, Any]:
         return {
             "model": self.model._meta.label,
             "changes": [
@@ -102,3 +103,16 @@ class ModelFinding:
                 for each in self.failures
             ],
         }
+
+
+def _applying(causes: Causes, ledger: Ledger) -> Causes:
+    """Return them without operations that fail: what is written like these fails, too."""
+    failing = {
+        (each.migration, each.operation)
+        for each in ledger.findings
+        if each.severity is Severity.ERROR and not each.id.startswith("old-release")
+    }
+    return [
+        (change, None if it and (it.migration, it.operation) in failing else it)
+        for change, it in causes
+    ]

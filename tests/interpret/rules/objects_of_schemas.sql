@@ -296,3 +296,8 @@ CREATE STATISTICS n ON (id + 1), orphan FROM r; DROP STATISTICS n -- unknown
 CREATE STATISTICS n ON (id + 1), orphan FROM r; ALTER TABLE r DROP COLUMN orphan -- unknown
 CREATE STATISTICS n ON (id + 1), orphan FROM r; ALTER STATISTICS n RENAME TO nn -- unknown
 CREATE STATISTICS n ON (id + 1), orphan FROM r; ALTER STATISTICS n SET SCHEMA other -- unknown
+CREATE TABLE c1 (a integer); CREATE VIEW c1v AS SELECT a FROM c1; DO $$BEGIN DROP VIEW c1v; END$$; DROP TABLE c1 -- unknown
+CREATE TABLE c1 (a integer); CREATE VIEW c1v AS SELECT a FROM c1; DO $$BEGIN DROP VIEW c1v; END$$; ALTER TABLE c1 DROP COLUMN a -- unknown
+DO $$BEGIN ALTER TABLE casc DROP CONSTRAINT casc_u_key; CREATE INDEX casc_u_key ON casc (u); END$$; DROP INDEX casc_u_key -- unknown
+CREATE TEMP TABLE n (a integer); CREATE INDEX n_a ON n (a); DROP INDEX CONCURRENTLY n_a -- unknown
+DO LANGUAGE plpgsql -- unknown

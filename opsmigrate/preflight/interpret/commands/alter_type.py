@@ -9,7 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import has_domain_constraints
+from opsmigrate.preflight.interpret.coercion import UNKNOWN, has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
@@ -91,7 +91,7 @@ def _require_no_column_of_it(altering: Altering, table: Relation, column: Column
         require_no_column_of(step, table.name)
     elif table.kind == "f" or column.generated == "v":
         require_no_column_of(step, table.name)
-    elif table.kind == "r":
+    else:
         # When rows are gone through (ATRewriteTables).
         altering.later(Pass.ROWS, lambda: require_no_column_of(step, table.name))
 
@@ -99,8 +99,7 @@ def _require_no_column_of_it(altering: Altering, table: Relation, column: Column
 def _require_changeable(
     altering: Altering, table: Relation, column: Column, using: Any, *, recursing: bool
 ) -> None:
-    if not recursing:
-        altering.not_typed(table.name)
+    altering.not_typed(table.name)
     if column.generated and using is not None:
         altering.refuse("42611", "using-of-generated", table.name, column=column.name)
     if column.parents and not recursing:
@@ -188,7 +187,7 @@ def _name_above(altering: Altering, table: Name, own: Constraint) -> str:
     [column] = own.columns
     for parent in altering.relation(table).parents:
         above = not_null_of(altering.relation(parent), column)
-        if (parent, column) in altering.retyped and above is not None:
+        if above is not None:
             return _name_above(altering, parent, above)
     return own.name
 
@@ -200,10 +199,9 @@ def _require_default(altering: Altering, table: Relation, column: Column, new: s
     schema = altering.step.schema
     place = Place(schema=schema, table=table if column.generated else None, word="default")
     value = typed(place, parse_expression(column.default))
-    if not column.generated:
-        # It was the old type's already, when it was stored.
-        value = coerced(place, value, column.type, "a") or value
-        value = replace(value, text=None)
+    if value.type == UNKNOWN:
+        # A literal was the old type's already, when it was stored.
+        value = replace(coerced(place, value, column.type, "a") or value, text=None)
     if coerced(place, value, new, "a") is None:
         altering.refuse("42804", "default-of-another-type", table.name, column=column.name)
 
@@ -218,8 +216,6 @@ def _retype_sequence(altering: Altering, table: Name, column: Column, new: str) 
         if facts is None:
             continue
         step.effects.lock(relation.name, SHARE_ROW_EXCLUSIVE)
-        if facts.type == new:
-            continue
         whole = facts.maximum == INTEGERS[facts.type]
         maximum = INTEGERS[new] if whole else facts.maximum
         if maximum > INTEGERS[new]:

@@ -19,7 +19,6 @@ from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
-KNOWS_NOT_ENFORCED = 180_000
 CAST = "::"
 
 
@@ -28,8 +27,6 @@ def check_of(step: Step, table: Relation, node: Any, others: Collection[str] = (
 
     Its columns are in the order in which the expression names them.
     """
-    if not node.is_enforced and step.schema.version < KNOWS_NOT_ENFORCED:
-        step.refuse("42601", "syntax")
     value = condition(Place(schema=step.schema, table=table, word="check"), node.raw_expr)
     named = tuple(dict.fromkeys(value.columns))
     columns = tuple(name for name in named if name not in SYSTEM_COLUMNS)

@@ -21,7 +21,7 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.types import serial_type
 
-KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = KNOWS_NAMED_NOT_NULL = 180_000
+KNOWS_NAMED_NOT_NULL = 180_000
 INTEGERS = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 # What stands after a constraint and is about it: CONSTR_ATTR_… -> (field, value).
 ATTRIBUTES: dict[str, tuple[tuple[str, bool], ...]] = {
@@ -114,8 +114,6 @@ def _with_attributes(step: Step, constraints: Any) -> list[Any]:
         enforceable = last in ("CONSTR_CHECK", "CONSTR_FOREIGN")
         if not (enforceable if "ENFORCED" in kind else deferrable):
             step.refuse("42601", "misplaced-attribute")
-        if "ENFORCED" in kind and step.schema.version < KNOWS_NOT_ENFORCED:
-            step.refuse("42601", "syntax")
         about = next(word for word in ("ENFORCED", "DEFERRABLE", "") if word in kind)
         if about in said or (
             kind == "CONSTR_ATTR_DEFERRED" and "CONSTR_ATTR_NOT_DEFERRABLE" in said
@@ -137,17 +135,14 @@ def _read_constraint(step: Step, found: Definition, node: Any) -> None:
     elif kind in ("CONSTR_NULL", "CONSTR_NOTNULL"):
         _read_null(step, found, node, not_null=kind == "CONSTR_NOTNULL")
     elif kind == "CONSTR_DEFAULT":
-        if found.generated:
-            step.refuse("42601", "default-and-generation", column=found.name)
         if found.default is not None:
-            step.refuse("42601", "two-defaults", column=found.name)
+            kind = "default-and-generation" if found.generated else "two-defaults"
+            step.refuse("42601", kind, column=found.name)
         found.default = node.raw_expr
     elif kind == "CONSTR_IDENTITY":
         _read_identity(step, found, node)
-    elif kind == "CONSTR_GENERATED":
-        _read_generated(step, found, node)
     else:
-        raise UnknownError(f"{kind} of a column")
+        _read_generated(step, found, node)
 
 
 def _read_identity(step: Step, found: Definition, node: Any) -> None:
@@ -160,12 +155,9 @@ def _read_identity(step: Step, found: Definition, node: Any) -> None:
 
 
 def _read_generated(step: Step, found: Definition, node: Any) -> None:
-    if found.generated:
-        step.refuse("42601", "two-generations", column=found.name)
-    if node.generated_kind == "v" and step.schema.version < KNOWS_VIRTUAL:
-        step.refuse("42601", "syntax")
     if found.default is not None:
-        step.refuse("42601", "default-and-generation", column=found.name)
+        kind = "two-generations" if found.generated else "default-and-generation"
+        step.refuse("42601", kind, column=found.name)
     found.generated, found.default = node.generated_kind, node.raw_expr
 
 

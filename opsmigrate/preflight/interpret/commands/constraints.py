@@ -96,12 +96,8 @@ def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool
                 altering.step, table, node, only=altering.only, validate=validate
             ),
         )
-    elif kind == "CONSTR_NOTNULL":
-        if not is_catalogued(altering.step.schema):
-            altering.refuse("42601", "syntax", table)
-        altering.later(Pass.COLUMN_ATTRIBUTES, lambda: add_not_null(altering, table, node))
     else:
-        raise UnknownError(f"ADD {kind}", table)
+        altering.later(Pass.COLUMN_ATTRIBUTES, lambda: add_not_null(altering, table, node))
 
 
 def add_index_constraint(altering: Altering, table: Name, node: Any) -> None:
@@ -153,7 +149,6 @@ def validate_constraint(altering: Altering, table: Name, name: str) -> None:
     below = () if alone else descendants_of(altering.step.schema, table)
     for each in (table, *below):
         # Nobody asks whose it is (QueueCheckConstraintValidation).
-        altering.step.known(each)
         altering.step.effects.lock(each, altering.mode)
         relation = altering.relation(each)
         columns = found.columns
@@ -205,8 +200,6 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
     step = altering.step
     name = as_stored(node.conname)
     known = step.schema.version >= KNOWS_NOT_ENFORCED
-    if not known and (node.alter_enforceability or node.alter_inheritability):
-        altering.refuse("42601", "syntax", table)
     relation = altering.relation(table)
     if known and altering.only and relation.kind == "p":
         altering.refuse("42P16", "children-too", table, name=name)
@@ -225,8 +218,6 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
     changed = replace(found, deferrable=node.deferrable, deferred=node.initdeferred)
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return
-    if relation.kind == "p":
-        raise UnknownError("ALTER CONSTRAINT of a partitioned table", table)
     step.put(relation.with_constraint(changed))
     _alter_below(altering, table, changed)
 

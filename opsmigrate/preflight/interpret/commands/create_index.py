@@ -36,7 +36,6 @@ from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
 
-KNOWS_NULLS_NOT_DISTINCT = 150_000
 MOST_COLUMNS = 32
 # The name by which old dumps call gist (DefineIndex).
 FORMER_METHODS = {"rtree": "gist"}
@@ -67,8 +66,6 @@ class Wanted:
 
 def create_index(step: Step, node: Any) -> None:
     """Do what `node`, an IndexStmt, says."""
-    if node.nulls_not_distinct and step.schema.version < KNOWS_NULLS_NOT_DISTINCT:
-        step.refuse("42601", "syntax")
     table = relation_of(step, node.relation)
     mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else SHARE
     step.effects.lock(table.name, mode)
@@ -77,8 +74,9 @@ def create_index(step: Step, node: Any) -> None:
     only = not node.relation.inh
     if table.kind == "p" and not only:
         for each in descendants_of(step.schema, table.name):
-            step.known(each)
             step.effects.lock(each, mode)
+            if node.unique:
+                _require_no_foreign(step, step.known(each))
     wanted = Wanted(
         name=as_stored(node.idxname),
         elements=[each.index_elem for each in node.index_params],
@@ -248,17 +246,15 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
     valid = True
     for child in children_of(step.schema, name):
         partition = step.known(child)
+        if wanted.unique:
+            _require_no_foreign(step, partition)
         if partition.kind == "f":
-            if wanted.unique:
-                step.refuse("42809", "foreign-partition", relation=child)
             continue
         found = next(
             (each for each in partition.indexes.values() if _alike(partition, each, index, wanted)),
             None,
         )
         if found is None:
-            if wanted.kind == "p" and any(each.primary for each in partition.indexes.values()):
-                step.refuse("42P16", "two-primary-keys", relation=child)
             found = build_index(
                 step,
                 child,
@@ -268,6 +264,11 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
             _attach(step, partition, found, (name, index.name), wanted)
         valid = valid and found is not None and found.valid
     return valid
+
+
+def _require_no_foreign(step: Step, partition: Relation) -> None:
+    if partition.kind == "f":
+        step.refuse("42809", "foreign-partition", relation=partition.name)
 
 
 def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> bool:

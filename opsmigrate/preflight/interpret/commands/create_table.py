@@ -28,7 +28,6 @@ from opsmigrate.preflight.interpret.commands.keys import (
 )
 from opsmigrate.preflight.interpret.commands.not_null import (
     is_catalogued,
-    not_null_of,
     put_not_null,
 )
 from opsmigrate.preflight.interpret.commands.objects import need_of_relation
@@ -74,8 +73,10 @@ def create_table(step: Step, node: Any) -> None:
     if node.HasField("partbound"):
         _put_partition(step, node, empty)
         return
+    if empty.kind == "p" and node.inh_relations:
+        step.refuse("42P17", "partitioned-child", relation=name)
     elements = _read(step, node)
-    inherited = inherit(step, empty, node.inh_relations, elements.columns)
+    inherited = inherit(step, empty, node.inh_relations)
     known = (*inherited.columns, *(each.name for each in elements.columns))
     wanted = merged(_wanted(step, name, elements, known))
     excludes = any(each.kind == "x" for each in wanted)
@@ -147,11 +148,10 @@ def _read(step: Step, node: Any) -> Elements:
             definition = read_definition(step, each.column_def)
             _read_column(step, found, definition)
         elif kind == "constraint":
-            _read_constraint(step, found, each.constraint)
+            _read_constraint(found, each.constraint)
         else:
-            if kind == "table_like_clause":
-                need_of_relation(step, each.table_like_clause.relation, "SELECT")
-            raise UnknownError(f"{kind} in CREATE TABLE")
+            need_of_relation(step, each.table_like_clause.relation, "SELECT")
+            raise UnknownError("LIKE in CREATE TABLE")
     for name, not_null in found.not_nulls if node.HasField("partspec") else ():
         if not_null is not None and not_null.is_no_inherit:
             step.refuse("0A000", "no-inherit-partitioned", column=name)
@@ -171,22 +171,19 @@ def _read_column(step: Step, found: Elements, definition: Definition) -> None:
         found.not_nulls.append((definition.name, definition.not_null_node))
 
 
-def _read_constraint(step: Step, found: Elements, node: Any) -> None:
+def _read_constraint(found: Elements, node: Any) -> None:
     kind = label(node, "contype")
     if kind == "CONSTR_CHECK":
-        # In a new table every constraint holds (transformCheckConstraints).
+        # In a new table every constraint holds (transformCheckConstraints, transformFKConstraints).
         node.skip_validation = not node.is_enforced
         found.checks.append(node)
     elif kind in KINDS:
         found.keys.append(node)
     elif kind == "CONSTR_FOREIGN":
+        node.initially_valid = node.is_enforced
         found.references.append(node)
-    elif kind == "CONSTR_NOTNULL":
-        if not is_catalogued(step.schema):
-            step.refuse("42601", "syntax")
-        found.not_nulls.append((as_stored(node.keys[0].string.sval), node))
     else:
-        raise UnknownError(f"{kind} in CREATE TABLE")
+        found.not_nulls.append((as_stored(node.keys[0].string.sval), node))
 
 
 def _wanted(step: Step, table: Name, elements: Elements, known: tuple[str, ...]) -> list[Wanted]:
@@ -305,9 +302,6 @@ def _named_first(not_nulls: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _put_not_null(step: Step, table: Name, column: str, node: Any, inherited: Inherited) -> None:
-    relation = step.known(table)
-    if not_null_of(relation, column) is not None:
-        return
     parent = inherited.not_nulls.get(column)
     if parent is not None and node is not None and node.is_no_inherit:
         step.refuse("42804", "no-inherit", relation=table, column=column)

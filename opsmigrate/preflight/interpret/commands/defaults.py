@@ -19,9 +19,6 @@ from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import without_modifier
 
-KNOWS_SET_EXPRESSION = 170_000
-KNOWS_DEFAULT_STATISTICS = 170_000
-
 
 def is_nothing(schema: Schema, column: Column, value: Typed) -> bool:
     """Return whether a default of NULL is none: where it needs no cast to a length or a domain."""
@@ -62,8 +59,6 @@ def _set_default(altering: Altering, table: Name, name: str, node: Any) -> None:
 
 
 def _prepare_expression(altering: Altering, table: Name, command: Any) -> None:
-    if altering.step.schema.version < KNOWS_SET_EXPRESSION:
-        altering.refuse("42601", "syntax", table)
     altering.allow(table, "rpf")
     name = as_stored(command.name)
     node = getattr(command, "def")

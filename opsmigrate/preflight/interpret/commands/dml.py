@@ -30,6 +30,7 @@ from opsmigrate.preflight.interpret.queries import (
 )
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.values import computes
 from opsmigrate.sql.expressions import deparse, nodes_in, references
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -88,8 +89,7 @@ def insert(step: Step, node: Any) -> None:
 def _need_to_insert(step: Step, table: Relation, columns: tuple[str, ...], node: Any) -> None:
     """Note what it takes to insert, with the sequences of columns that are not given."""
     step.effects.need(INSERT, "relation", table.name, columns)
-    if node.HasField("on_conflict_clause"):
-        _need_on_conflict(step, table, node.on_conflict_clause)
+    _need_on_conflict(step, table, node.on_conflict_clause)
     # A SELECT may give no row.
     rows = node.select_stmt.select_stmt.values_lists
     certain = bool(rows) or not node.HasField("select_stmt")
@@ -117,9 +117,9 @@ def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
     if any(not each.immediate for each in table.indexes.values()):
         _ask_conflict(step, table, "55000")
     updates = label(clause, "action") == "ONCONFLICT_UPDATE"
+    _assigned_columns(step, table, clause.target_list)
+    _refuse_assigned(step, table, clause.target_list)
     if updates:
-        _assigned_columns(step, table, clause.target_list)
-        _refuse_assigned(step, table, clause.target_list)
         _ask_conflict(step, table, "21000")
     return [UPDATE] if updates else []
 
@@ -325,8 +325,7 @@ def _need_to_merge(step: Step, table: Relation, events: list[str], clauses: list
     for event, each in zip(events, clauses, strict=True):
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
-        if event == UPDATE:
-            _take_next(step, table, each.target_list)
+        _take_next(step, table, each.target_list)
         if event == INSERT:
             lock_sequences(step, table, _merged(table, each), certain=False)
 
@@ -387,8 +386,7 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    computed = any(each.generated == "v" for each in table.columns.values())
-    ask_values(step, table.name, node, computed=computed)
+    ask_values(step, table.name, node, computed=computes(table, node))
 
 
 COMMANDS: Mapping[str, Command] = {

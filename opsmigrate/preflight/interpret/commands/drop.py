@@ -53,7 +53,7 @@ def drop_objects(step: Step, node: Any) -> None:
     )
     if node.concurrent:
         _leave_index(step, list(found))
-    elif found:
+    else:
         drop(step, found, cascade=label(node, "behavior") == "DROP_CASCADE")
 
 
@@ -67,18 +67,11 @@ def _relation(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | Non
         if len(parts) == 2 and parts[0] not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=parts[0])
         step.refuse(missing, "missing-relation", name=parts[-1])
-    table = step.schema.relations.get(found)
-    if (table.kind if table is not None else "i") not in kinds:
-        step.refuse("42809", "wrong-kind", relation=found)
-    if table is not None:
-        step.effects.need("DROP", "relation", found)
-        return relation(found)
     owner = step.schema.table_of_index(found)
-    if owner is None:
-        raise UnknownError(f"the index {found}")
-    step.known(owner.name)
-    step.effects.need("DROP", "relation", owner.name)
-    return index(owner.name, found.name)
+    if (step.schema.relations[found].kind if owner is None else "i") not in kinds:
+        step.refuse("42809", "wrong-kind", relation=found)
+    step.effects.need("DROP", "relation", found if owner is None else owner.name)
+    return relation(found) if owner is None else index(owner.name, found.name)
 
 
 def _visible(step: Step, parts: tuple[str, ...]) -> Name | None:

@@ -25,8 +25,7 @@ from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 
-KNOWS_NOT_ENFORCED = KNOWS_NOT_VALID_OF_PARTITIONED = 180_000
-KNOWS_SET_COLUMNS = 150_000
+KNOWS_NOT_VALID_OF_PARTITIONED = 180_000
 NUMBERS_NAMES = 180_000
 MOST_COLUMNS = 32
 SETS_NULL_OR_DEFAULT = "nd"
@@ -38,7 +37,8 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     `validate` says that rows are there which it may not hold for.
     """
     table = step.known(name)
-    _require_version(step, node)
+    if node.fk_with_period or node.pk_with_period:
+        raise UnknownError("a foreign key with PERIOD")
     columns = tuple(as_stored(each.string.sval) for each in node.fk_attrs)
     chosen = as_stored(node.conname)
     if chosen and has_constraint(table, chosen):
@@ -74,8 +74,6 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
         enforced=bool(node.is_enforced),
         index=index.name,
     )
-    if not made.enforced:
-        made = replace(made, validated=False)
     _put(step, table, made, validate=validate)
 
 
@@ -93,16 +91,6 @@ def need_of_owner(step: Step, table: Relation) -> None:
     ):
         right = Right(privilege=privilege, object_kind=kind, name=tuple(name), role=table.owner)
         step.effects.may_need(right)
-
-
-def _require_version(step: Step, node: Any) -> None:
-    version = step.schema.version
-    if not node.is_enforced and version < KNOWS_NOT_ENFORCED:
-        step.refuse("42601", "syntax")
-    if node.fk_del_set_cols and version < KNOWS_SET_COLUMNS:
-        step.refuse("42601", "syntax")
-    if node.fk_with_period or node.pk_with_period:
-        raise UnknownError("a foreign key with PERIOD")
 
 
 def _require_tables(
@@ -206,10 +194,10 @@ def _require_operators(
 def require_comparable(step: Step, table: Relation, made: Constraint) -> None:
     """Refuse a foreign key whose columns cannot be compared with those that they refer to."""
     target = step.known(made.target) if made.target else table
-    index = next((each for each in target.indexes.values() if _suits(each, made.to_columns)), None)
-    if index is None:
+    unique = next((each for each in target.indexes.values() if _suits(each, made.to_columns)), None)
+    if unique is None:
         raise UnknownError("the index of a foreign key", table.name)
-    _require_operators(step, table, made.columns, target, (made.to_columns, index))
+    _require_operators(step, table, made.columns, target, (made.to_columns, unique))
 
 
 def _comparable(step: Step, ours: str, theirs: str, classes: tuple[str, ...] | None) -> bool:

@@ -63,8 +63,6 @@ def _parameters(step: Step, node: Any) -> tuple[tuple[str, ...], list[str]]:
     for each in node.parameters:
         parameter = each.function_parameter
         mode = label(parameter, "mode").removeprefix("FUNC_PARAM_")
-        if mode == "TABLE":
-            continue
         type_ = without_modifier(find_type(step.schema, parameter.arg_type))
         if mode in INPUTS:
             inputs.append(type_)

@@ -38,7 +38,6 @@ def _family(altering: Altering, table: Name, column: str) -> tuple[Name, ...]:
         return (table,)
     family = (table, *descendants_of(altering.step.schema, table)) if relation.kind == "p" else ()
     for each in family:
-        altering.step.known(each)
         altering.step.effects.lock(each, altering.mode)
     return family or (table,)
 
@@ -117,7 +116,7 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
             if option.defname == "generated":
                 _become(altering, family, name, chr(option.arg.integer.ival))
             else:
-                _set_option(altering, sequence, option)
+                _set_option(sequence, option)
 
     altering.later(Pass.MISCELLANEOUS, act)
 
@@ -129,13 +128,9 @@ def _become(altering: Altering, family: Iterable[Name], name: str, kind: str) ->
         altering.step.put(relation.with_column(replace(own, identity=kind)))
 
 
-def _set_option(altering: Altering, sequence: Relation, option: Any) -> None:
-    facts = sequence.sequence
-    if facts is None or option.defname not in ("restart", "start", "increment", "cache"):
+def _set_option(sequence: Relation, option: Any) -> None:
+    if option.defname != "restart":
         raise UnknownError(f"{option.defname} of an identity", sequence.name)
-    if option.defname == "restart":
-        return
-    raise UnknownError(f"{option.defname} of an identity", sequence.name, altering.table)
 
 
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.checks import local_too, require_same_check
-from opsmigrate.preflight.interpret.commands.column_definition import Definition
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
@@ -48,9 +47,7 @@ class Inherited:
         return local_too(step, table, known, made)
 
 
-def inherit(
-    step: Step, table: Relation, parents: Sequence[Any], own: Sequence[Definition]
-) -> Inherited:
+def inherit(step: Step, table: Relation, parents: Sequence[Any]) -> Inherited:
     """Return what the parents bring; lock them, and refuse what the server does not take."""
     found = Inherited()
     # All have to be there, and each once, before any is looked at (DefineRelation).
@@ -69,12 +66,6 @@ def inherit(
             step.refuse("42809", "temporary-parent", **about)
         found.parents.append(parent.name)
         _take(step, found, parent)
-    if parents and table.kind == "p":
-        raise UnknownError("a partitioned table that inherits")
-    if found.parents and any(each.identity or each.generated for each in own):
-        names = {each.name for each in own if each.identity or each.generated}
-        if names.intersection(found.columns):
-            raise UnknownError("a generated column that is inherited")
     return found
 
 

@@ -10,7 +10,6 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE, SHARE_ROW_EX
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.commands.create_index import (
-    KNOWS_NULLS_NOT_DISTINCT,
     Wanted,
     build_index,
     look,
@@ -36,8 +35,6 @@ def wanted_key(step: Step, table: Name, node: Any, columns: Sequence[str]) -> Wa
     kind = KINDS[label(node, "contype")]
     if node.without_overlaps:
         raise UnknownError("WITHOUT OVERLAPS", table)
-    if node.nulls_not_distinct and step.schema.version < KNOWS_NULLS_NOT_DISTINCT:
-        step.refuse("42601", "syntax")
     wanted = Wanted(
         name=as_stored(node.conname),
         kind=kind,
