@@ -18,7 +18,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.sql.grammar import parse
-from tests.interpret.bisimulation import executed, judged
+from tests.interpret.bisimulation import TRANSACTION, executed, is_within, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.generator import own_database
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
@@ -128,7 +128,8 @@ def _execute(
     for statement in parse(named_in(connection, text)):
         effects = interpret(ours, statement)[1]
         # What code needs that it runs, nothing says.
-        asked = not effects.runs_code
+        within = statement.kind == TRANSACTION or is_within(connection)
+        asked = not effects.runs_code and not within
         taken = list(rights_differences(statement, effects, connection)) if asked else []
         happened, server = executed(statement, connection)
         changed = changed or server is not None
@@ -136,4 +137,7 @@ def _execute(
         recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
         recording.add(Executed(statement.kind, statement.text, happened, server, needed))
         ours = judged(ours, statement, happened, server, same).after
+    if is_within(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
     return changed

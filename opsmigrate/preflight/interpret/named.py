@@ -147,10 +147,10 @@ def find_routine(step: Step, kind: str, node: Any, *, missing_ok: bool = False) 
 
 def routine_named(step: Step, kind: str, node: Any) -> Signature:
     """Return the routine that an ObjectWithArgs names; refuse where there is none, or several."""
-    found = find_routine(step, kind, node)
-    if found is None:
+    routine = find_routine(step, kind, node)
+    if routine is None:
         raise AssertionError(node)
-    return found
+    return routine
 
 
 def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:

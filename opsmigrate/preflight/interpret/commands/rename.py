@@ -14,7 +14,12 @@ from opsmigrate.preflight.interpret.commands.objects import need_of_another_name
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
-from opsmigrate.preflight.interpret.lookup import find_name, find_relation, visible_type
+from opsmigrate.preflight.interpret.lookup import (
+    find_name,
+    find_relation,
+    relation_of,
+    visible_type,
+)
 from opsmigrate.preflight.interpret.named import (
     DOMAIN,
     ROUTINES,
@@ -225,9 +230,8 @@ def _constraint_of(
 
 def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
     def rule(step: Step, node: Any, new: str) -> None:
-        table = find_relation(step, node.relation, missing_ok=node.missing_ok)
-        if table is None:
-            return
+        # IF EXISTS of a policy is taken, and not looked at (rename_policy).
+        table = relation_of(step, node.relation)
         if kind == "trigger" and table.kind not in WITH_TRIGGERS:
             step.refuse("42809", "wrong-kind", relation=table.name)
         old = as_stored(node.subname)
@@ -279,7 +283,6 @@ def type_anew(step: Step, found: Name, name: Name) -> None:
     table = step.schema.with_rows(found)
     step.effects.need("OWNER", "type", found)
     if table is not None:
-        step.known(found)
         if name.schema == found.schema:
             step.effects.lock(found, ACCESS_EXCLUSIVE)
         relation_anew(step, table, name)
