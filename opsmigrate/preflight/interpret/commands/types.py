@@ -11,6 +11,7 @@ from opsmigrate.postgres.names import LONGEST_NAME, as_stored
 from opsmigrate.preflight.interpret.coercion import user_type_of
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
@@ -106,10 +107,29 @@ def create_domain(step: Step, node: Any) -> None:
         raise UnknownError("a domain with a collation")
     if base.startswith(f"{TEMPORARY}."):
         raise UnknownError("a domain on a temporary type")
-    made = Type(name=name, kind="d", owner=step.schema.role, base=base)
+    # A domain on a domain has its default (DefineDomain).
+    below = user_type_of(step.schema, base)
+    default = below.default if below is not None else None
+    made = Type(name=name, kind="d", owner=step.schema.role, base=base, default=default)
+    kinds: list[str] = []
     for each in node.constraints:
+        kinds.append(label(each.constraint, "contype"))
+        _refuse_twice(step, kinds)
         made = _with_constraint(step, made, each.constraint)
     _add(step, made)
+
+
+def _refuse_twice(step: Step, kinds: list[str]) -> None:
+    """Refuse the last of the clauses of a new domain where it contradicts, or is there again."""
+    *former, last = kinds
+    if last == "CONSTR_DEFAULT" and last in former:
+        step.refuse("42601", "default-twice")
+    opposite = {"CONSTR_NULL": "CONSTR_NOTNULL", "CONSTR_NOTNULL": "CONSTR_NULL"}.get(last)
+    if opposite in former:
+        step.refuse("42601", "null-and-not-null")
+    if last == "CONSTR_NOTNULL" and last in former:
+        # Newer majors refuse it.
+        raise UnknownError("a domain that is NOT NULL twice")
 
 
 def _with_constraint(step: Step, domain: Type, node: Any) -> Type:
@@ -160,8 +180,11 @@ def _default(step: Step, own: Type, node: Any) -> None:
 def _default_of(step: Step, domain: Type, node: Any) -> str | None:
     """Return the default; NULL is none, but where something is forced on it (AlterDomainDefault).
 
-    That is a length, or another domain.
+    That is a length, or another domain. Refuse what is no value of the type.
     """
+    place = Place(schema=step.schema, table=None, word="default")
+    if coerced(place, typed(place, node), domain.base or "", "a") is None:
+        step.refuse("42804", "default-of-another-type", name=domain.name.name)
     is_null = node.HasField("a_const") and node.a_const.isnull
     plain = "(" not in (domain.base or "") and user_type_of(step.schema, domain.base or "") is None
     return None if is_null and plain else deparse(node)
