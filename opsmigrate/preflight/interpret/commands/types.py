@@ -131,7 +131,10 @@ def create_domain(step: Step, node: Any) -> None:
         raise UnknownError("a domain on a temporary type")
     if is_pseudo(base):
         step.refuse("42804", "pseudo-type", name=base)
-    made = Type(name=name, kind="d", owner=step.schema.role, base=base)
+    # A domain on a domain has its default (DefineDomain).
+    below = user_type_of(step.schema, base)
+    default = below.default if below is not None else None
+    made = Type(name=name, kind="d", owner=step.schema.role, base=base, default=default)
     made = _without_checks(step, made, [each.constraint for each in node.constraints])
     for each in node.constraints:
         if label(each.constraint, "contype") == "CONSTR_CHECK":
