@@ -306,7 +306,8 @@ def test_a_clone_is_rehearsed_in_once(tenants: Fleet, new_database: Callable[...
     """Whom code reaches, the rehearsal tells; and the clone is then migrated."""
     connections[tenants.alias].close()
     clone = new_database(template=connections[tenants.alias].settings_dict["NAME"])
-    text = '"ALTER TABLE tenant_" + "0002.shop_order ADD COLUMN note text"'
+    # Python would add two literals as it compiles.
+    text = '"ALTER TABLE tenant_{:04}.shop_order ADD COLUMN note text".format(2)'
     plan(tenants, f"migrations.RunPython(lambda apps, editor: editor.execute({text})),")
     tenants.variables["CLONE_URL"] = url_of(clone)
     answer = asked(tenants, "preflight_migrate", "--rehearse-in", "clone", "--no-input")
