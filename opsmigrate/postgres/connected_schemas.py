@@ -49,6 +49,18 @@ RELATION_OF = {
     "pg_rewrite": "ev_class",
     "pg_trigger": "NOT tgisinternal AND tgrelid",
 }
+# What is in no schema, and may rest on what is in one: a dump of a database has it. What initdb
+# made has an oid below 16384 (FirstNormalObjectId).
+IN_NO_SCHEMA = (
+    "pg_am",
+    "pg_cast",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_language",
+    "pg_transform",
+)
 
 
 def _for_each(columns: Mapping[str, str], words: str, between: str = " ") -> str:
@@ -69,6 +81,11 @@ OBJECTS_OF_RELATIONS = _for_each(
     "SELECT '{catalog}'::regclass, o.oid FROM {catalog} o JOIN relation c ON {column} = c.oid",
     " UNION ALL ",
 )
+OBJECTS_OUTSIDE = _for_each(
+    dict.fromkeys(IN_NO_SCHEMA, "oid"),
+    "SELECT '{catalog}'::regclass, oid FROM {catalog} WHERE {column} >= 16384",
+    " UNION ALL ",
+)
 SCHEMAS_OF_OBJECTS = _for_each(
     SCHEMA_OF, "WHEN '{catalog}'::regclass THEN (SELECT {column} FROM {catalog} WHERE oid = objid)"
 )
@@ -83,7 +100,7 @@ SCHEMAS_OF_RELATIONS = _for_each(
 CONNECTED = """
 WITH relation AS MATERIALIZED (SELECT oid FROM pg_class WHERE relnamespace = ANY (%(read)s::oid[])),
 object (classid, objid) AS (
-    {objects} UNION ALL {of_relations}
+    {objects} UNION ALL {of_relations} UNION ALL {outside}
     UNION ALL SELECT 'pg_namespace'::regclass, unnest(%(read)s::oid[])
 ),
 connected (classid, objid) AS (
@@ -118,6 +135,7 @@ WHERE p.schema = ANY (%(others)s::oid[])
 PARTS = {
     "{objects}": OBJECTS,
     "{of_relations}": OBJECTS_OF_RELATIONS,
+    "{outside}": OBJECTS_OUTSIDE,
     "{schemas_of_objects}": SCHEMAS_OF_OBJECTS,
     "{schemas_of_relations}": SCHEMAS_OF_RELATIONS,
 }

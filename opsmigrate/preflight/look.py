@@ -96,8 +96,12 @@ def _reaches(neighbours: Neighbours, looked: Look) -> bool:
 
     ran: list[RehearsedStatement] = []
     if isinstance(looked.rehearsal, Rehearsal):
+        runs = looked.rehearsal.cured.runs
+        failures = [looked.rehearsal.failure, *(each.failure for each in runs)]
+        if any(map(neighbours.named_in, map(str, filter(None, failures)))):
+            return True
         ran += looked.rehearsal.statements
-        ran += [each for run in looked.rehearsal.cured.runs for each in run.statements]
+        ran += [each for run in runs for each in run.statements]
     return reaches_neighbours(neighbours, looked.found.ledger, looked.found.drifts, ran)
 
 

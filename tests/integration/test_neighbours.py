@@ -193,6 +193,39 @@ ON_A_COPY: dict[str, tuple[str, str, bool, int]] = {
         True,
         2,
     ),
+    "an event trigger that calls another one's function": (
+        f"CREATE FUNCTION {OTHER}.tell() RETURNS event_trigger LANGUAGE plpgsql AS"
+        f" 'BEGIN END'; CREATE EVENT TRIGGER tell ON sql_drop EXECUTE FUNCTION {OTHER}.tell()",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        1,
+    ),
+    "an extension in another one's schema": (
+        f"CREATE EXTENSION vector SCHEMA {OTHER}",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        1,
+    ),
+    "a cast by another one's function": (
+        "CREATE TYPE public.size AS (a int);"
+        f"CREATE FUNCTION {OTHER}.f(public.size) RETURNS int IMMUTABLE LANGUAGE sql"
+        f" RETURN ($1).a; CREATE CAST (public.size AS int) WITH FUNCTION {OTHER}.f(public.size)",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        1,
+    ),
+    "a publication of all tables": (
+        "CREATE PUBLICATION every FOR ALL TABLES",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
+    "a name that is a pattern": (
+        f'ALTER SCHEMA {OTHER} RENAME TO "ten*nt?.%|";',
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
     "a view of another one": (
         f"CREATE VIEW {OTHER}.notes AS SELECT note FROM {MINE}.shop_customer",
         "migrations.RunPython(migrations.RunPython.noop),",

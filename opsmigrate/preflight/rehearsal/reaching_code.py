@@ -11,12 +11,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.neighbours import Neighbours
 
-# Functions in the schemas that are read, and those that event triggers call.
+# Functions in the schemas that are read, and those that event triggers call. What one in C does,
+# nobody can read.
 BODIES = """
-SELECT p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+SELECT CASE l.lanname WHEN 'c' THEN 'execute' ELSE p.prosrc END
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE (p.pronamespace = ANY (%(read)s::oid[])
        OR p.oid IN (SELECT evtfoid FROM pg_event_trigger WHERE evtenabled <> 'D'))
-  AND l.lanname NOT IN ('c', 'internal')
+  AND l.lanname <> 'internal'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
                   AND d.objid = p.oid AND d.deptype = 'e')
 """
