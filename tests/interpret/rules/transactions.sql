@@ -14,3 +14,5 @@ BEGIN; SET LOCAL search_path = other; SAVEPOINT a; SET search_path = public; ROL
 SET LOCAL search_path = other; CREATE TABLE n (i integer)
 COMMIT
 ROLLBACK
+BEGIN; CREATE TABLE n (i integer); BEGIN; ROLLBACK; CREATE TABLE n (j integer)
+ROLLBACK TO a -- unknown

@@ -32,8 +32,6 @@ IN_NO_SCHEMA = {
     "OBJECT_SCHEMA": "schema",
 }
 KINDS = {**IN_SCHEMA, **IN_NO_SCHEMA}
-# Their owners may do all of it; the owner of a schema may not drop what is in none.
-UNDROPPED = ("database", "schema")
 
 
 def object_named(kind: str, node: Any) -> tuple[str, ...]:
@@ -59,8 +57,6 @@ def need_of_object(step: Step, label: str, node: Any, privilege: str = "OWNER") 
         words = label.removeprefix("OBJECT_").replace("_", " ").lower()
         raise UnknownError(f"who may alter a {words}")
     name = object_named(kind, node)
-    if kind in UNDROPPED and privilege == "DROP":
-        privilege = "OWNER"
     right = Right(privilege=privilege, object_kind=kind, name=name)
     # Of operators, the types of the operands tell which it is.
     if kind == "operator" or privilege == "GRANT":
