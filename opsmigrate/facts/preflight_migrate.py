@@ -149,6 +149,8 @@ class RehearsalFacts(TypedDict):
 
     mode: Literal["clone", "schema", "kept"]
     absent_tables: list[str]
+    # How many schemas of other tenants the copy lacks.
+    other_tenants_left_out: int
     tables_without_rows: list[str]
     differences: list[str]
     gaps: list[str]

@@ -13,6 +13,7 @@ from opsmigrate.management.database import require_alias
 from opsmigrate.management.database_command import Run
 from opsmigrate.pgtools.kept_folder import reap_kept_folders
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
+from opsmigrate.postgres.neighbours import Neighbours
 from opsmigrate.preflight.examination import Examination
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import MigrateArguments
@@ -83,8 +84,11 @@ def _examine(
         arguments,
         accept_undecided=options["accept_undecided"],
         seed_step=lambda table, column: _seed_step(run.settings, table, column),
-        rehearse=lambda cures: _rehearse(run, arguments, options, cures, confirm),
+        rehearse=lambda cures, neighbours: _rehearse(
+            run, arguments, options, cures, confirm, neighbours
+        ),
         rehearses=_mode(run, options) != "off",
+        repeatable=options.get("rehearse_in") is None,
         why_odd_if_empty=lambda: _why_odd_if_empty(run),
         old_release=_old_release(run, options),
         progress=run.progress,
@@ -97,6 +101,7 @@ def _rehearse(
     options: dict[str, Any],
     cures: Cures,
     confirm: Callable[[str], bool] | None,
+    neighbours: Neighbours,
 ) -> Rehearsal | NotRehearsed:
     if _mode(run, options) == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
@@ -104,6 +109,7 @@ def _rehearse(
     from opsmigrate.management.rehearse_in import rehearse_in_clone
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
     from opsmigrate.preflight.questions import unrecorded
+    from opsmigrate.preflight.rehearsal.reaching_code import stays_within
 
     within = options.get("rehearse_in")
     asked = Asked(
@@ -115,6 +121,8 @@ def _rehearse(
         keep_copy=options.get("keep_copy", False),
     )
     with unrecorded(run.connection):
+        if within is None and not asked.keep_copy and stays_within(run.connection, neighbours):
+            asked = replace(asked, neighbours=neighbours)
         if within is None:
             return rehearse_as_asked(run, arguments, asked, cures)
         return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)

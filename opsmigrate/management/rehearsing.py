@@ -15,6 +15,7 @@ from opsmigrate.management.database_command import Run
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.kept_folder import KeptFolder, kept_folder
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.postgres.superuser_powers import has_superuser_powers
@@ -59,6 +60,8 @@ class Asked:
     trust_code: bool = False
     keep_copy: bool = False
     try_old_release: bool = True
+    # The tenants of whom a new copy has nothing.
+    neighbours: Neighbours = NOBODY
 
 
 def rehearse_as_asked(
@@ -96,7 +99,7 @@ def _rehearse(
                 arguments,
                 stage=stage,
                 bounds=bounds_of(run, asked),
-                selection=_selection(run, asked.mode, stage),
+                selection=_selection(run, asked, stage),
                 run_id=run.id,
                 progress=run.progress,
                 cures=cures,
@@ -150,13 +153,14 @@ class _CannotError(Exception):
         self.reason = reason
 
 
-def _selection(run: Run, mode: str, stage: Stage) -> CopySelection:
-    most = run.settings.rehearse_max_bytes
-    if mode == "kept":
+def _selection(run: Run, asked: Asked, stage: Stage) -> CopySelection:
+    if asked.mode == "kept":
         return _kept(run, stage)
-    if mode == "clone" or (mode == "auto" and database_bytes(run.connection) <= most):
-        return _unchanged(run, stage) or select_all(run.connection)
-    return select_small(run.connection, most // PART_FOR_SCHEMA)
+    most, neighbours = run.settings.rehearse_max_bytes, asked.neighbours
+    small = asked.mode == "auto" and database_bytes(run.connection, neighbours) <= most
+    if asked.mode == "clone" or small:
+        return _unchanged(run, stage) or select_all(run.connection, neighbours)
+    return select_small(run.connection, most // PART_FOR_SCHEMA, neighbours)
 
 
 def _kept(run: Run, stage: Stage) -> CopySelection:
@@ -286,7 +290,7 @@ def _why_not_embedded(run: Run, asked: Asked) -> str | None:
 
 
 def _bytes_of_copy(run: Run, asked: Asked) -> int:
-    whole = database_bytes(run.connection)
+    whole = database_bytes(run.connection, asked.neighbours)
     most = run.settings.rehearse_max_bytes
     if asked.mode == "clone" or (asked.mode == "auto" and whole <= most):
         return whole

@@ -13,8 +13,8 @@ from django.db.migrations.executor import MigrationExecutor
 from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.catalog import Catalog, read_catalog
+from opsmigrate.postgres.connected_schemas import read_neighbours
 from opsmigrate.postgres.driver_errors import first_line
-from opsmigrate.postgres.neighbours import read_neighbours
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.plan import MigrateArguments, make_plan

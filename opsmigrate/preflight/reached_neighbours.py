@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
-from opsmigrate.postgres.neighbours import Neighbours
+from opsmigrate.postgres.neighbours import Neighbours, words_of
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.rehearsal.reaching_code import looks
 from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.sql import nodes
 from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import Statement
 
-WORD = re.compile(r"[\w$]+")
-# As a unicode escape any name can be written without its letters.
-ESCAPED = 'u&"'
-SEARCH_PATH = "search_path"
+# By these, bare names may mean other things; set_config() may be given the setting as a value.
+SETTING = frozenset({"search_path", "set_config"})
+# SET SCHEMA is another word for the first; and a search_path may have "$user".
+SET = frozenset({"search_path", "role", "session_authorization"})
 # Statements that do nothing but to what they name, and to what rests on that.
 NAMING = frozenset(
     {
@@ -73,9 +73,13 @@ def reaches_neighbours(
     """
     if not neighbours.schemas:
         return False
-    executed = [*(each.sql for each in ledger.statements), *(each.sql for each in rehearsed)]
-    names = {*neighbours.schemas, *neighbours.referenced}
-    if any(_names(text, names) for text in (*executed, *_said(ledger, drifts))):
+    ran = [each.sql for each in rehearsed]
+    executed = [*(each.sql for each in ledger.statements), *ran]
+    with_values = [each.composed for each in ledger.statements]
+    said = dict.fromkeys([*executed, *with_values, *_said(ledger, drifts)])
+    if any(map(neighbours.named_in, said)) or any(map(looks, ran)):
+        return True
+    if any(not words_of(text).isdisjoint(SETTING) and not _sets_path(text) for text in said):
         return True
     return any(text == FURTHER or not _is_naming(text) for text in dict.fromkeys(executed)) or any(
         not all(map(_does_naming, found))
@@ -94,14 +98,23 @@ def _said(ledger: Ledger, drifts: Iterable[Drift]) -> Iterator[str]:
         yield f"{drift.table} {drift.words}"
 
 
-def _names(text: str, names: set[str]) -> bool:
-    low = text.lower()
-    words = set(WORD.findall(low))
-    if SEARCH_PATH in words or ESCAPED in low:
+def _sets_path(text: str) -> bool:
+    """Return whether a text does nothing with the search_path but set it to what it names.
+
+    $user may stand for anybody's schema.
+    """
+    found = statements_if_readable(text)
+    return found is not None and all(map(_names_a_path, found))
+
+
+def _names_a_path(statement: Statement) -> bool:
+    if statement.kind == "variable_show_stmt":
         return True
-    return any(
-        name.lower() in words if WORD.fullmatch(name) else name.replace('"', '""') in text
-        for name in names
+    return (
+        statement.kind == "variable_set_stmt"
+        and statement.node.name == "search_path"
+        and nodes.label(statement.node, "kind") == "VAR_SET_VALUE"
+        and not any("$user" in str(part) for part in statement.node.args)
     )
 
 
@@ -113,4 +126,7 @@ def _is_naming(text: str) -> bool:
 def _does_naming(statement: Statement) -> bool:
     if statement.kind == "drop_stmt":
         return nodes.label(statement.node, "remove_type") in DROPPED
+    if statement.kind == "variable_set_stmt":
+        everything = nodes.label(statement.node, "kind") == "VAR_RESET_ALL"
+        return not everything and (statement.node.name not in SET or _names_a_path(statement))
     return statement.kind in NAMING

@@ -145,6 +145,7 @@ def _rehearsal_facts(
     return {
         "mode": rehearsal.selection.mode,
         "absent_tables": [".".join(name) for name in rehearsal.selection.absent],
+        "other_tenants_left_out": len(rehearsal.selection.neighbours.schemas),
         "tables_without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "differences": sorted(rehearsal.differing),
         "gaps": list(rehearsal.gaps),

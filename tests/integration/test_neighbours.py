@@ -9,20 +9,29 @@ import pytest
 from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.neighbours import NOBODY, Neighbours, read_neighbours
+from opsmigrate.postgres.connected_schemas import read_neighbours
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.tenant import KEY
 from opsmigrate.preflight.interpret.reading import read_schema
-from tests.conftest import ROOT, Answer
+from tests.conftest import ROOT, Answer, url_of
 from tests.fleet_schemas import Fleet
 
 MINE, OTHER, THIRD = "tenant_0001", "tenant_0002", "tenant_0003"
 SETTINGS = """
 from tests.fleet_project.settings import *
 MIGRATION_MODULES = {"shop": "moved"}
+if "CLONE_URL" in os.environ:
+    DATABASES["clone"] = environ.Env.db_url_config(os.environ["CLONE_URL"])
+    DATABASES["clone"]["OPTIONS"] = {"options": "-c search_path=tenant_0001,public"}
 """
 FIRST = ROOT / "tests" / "fleet_project" / "shop" / "migrations" / "0001_initial.py"
 PLAN = """
 from django.db import migrations, models
+
+def _rows(editor, query):
+    with editor.connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
 
 class Migration(migrations.Migration):
     dependencies = [("shop", "0001_initial")]
@@ -100,6 +109,19 @@ CASES = {
         sql("DROP EXTENSION vector"),
         False,
     ),
+    "a table of an extension that its view uses": (
+        "CREATE EXTENSION vector SCHEMA public;"
+        "CREATE TABLE public.unit (id bigint, name text);"
+        "ALTER EXTENSION vector ADD TABLE public.unit;"
+        f"CREATE VIEW {OTHER}.units AS SELECT name FROM public.unit",
+        sql("ALTER TABLE public.unit DROP COLUMN name"),
+        False,
+    ),
+    "a sequence of another one in dollar quotes": (
+        f"CREATE SEQUENCE {OTHER}.numbers",
+        sql(f"ALTER TABLE shop_order ADD n bigint DEFAULT nextval($${OTHER}.numbers$$)"),
+        True,
+    ),
     "a type that it uses": (
         f"CREATE TYPE public.size AS ENUM ('S', 'M');"
         f"ALTER TABLE {OTHER}.shop_customer ADD COLUMN size public.size",
@@ -122,6 +144,68 @@ CASES = {
 }
 # Without a copy nobody knows what is found where a path was set by hand.
 OPEN = {"a table that is found in another schema"}
+
+
+FAILS_ELSEWHERE = f"""
+migrations.RunPython(lambda apps, editor: editor.execute(
+    "UPDATE {OTHER}.shop_customer SET email = NULL")),
+"""
+# In the schemas of others it meets a table that it does not in this one.
+GOES_THROUGH_ALL = """
+migrations.RunPython(lambda apps, editor: [
+    editor.execute(f'CREATE TABLE "{schema}".log (id bigint)')
+    for (schema,) in _rows(editor, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tenant%%'")
+]),
+"""
+# What is made by hand, the operations, whether migrate applies them, and how many others are left
+# out of the copy.
+ON_A_COPY: dict[str, tuple[str, str, bool, int]] = {
+    "of its own": ("", "migrations.RunPython(migrations.RunPython.noop),", True, 2),
+    "its own rows": (
+        "",
+        """migrations.RunPython(lambda apps, editor: editor.execute(
+            "UPDATE shop_customer SET email = NULL")),""",
+        False,
+        2,
+    ),
+    "code that touches another one": ("", FAILS_ELSEWHERE, False, 0),
+    "code that goes through all schemas": (
+        f"CREATE TABLE {OTHER}.log (id bigint)",
+        GOES_THROUGH_ALL,
+        False,
+        0,
+    ),
+    "a trigger that touches another one": (
+        "CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" UPDATE {OTHER}.shop_customer SET email = NULL; RETURN NEW; END $$;"
+        f" CREATE TRIGGER tell BEFORE UPDATE ON {MINE}.shop_customer"
+        " FOR EACH ROW EXECUTE FUNCTION public.tell()",
+        """migrations.RunPython(lambda apps, editor: editor.execute(
+            "UPDATE shop_customer SET email = email || 'x'")),""",
+        False,
+        0,
+    ),
+    "others with constraints that rows contradict": (
+        f"ALTER TABLE {OTHER}.shop_order ADD CONSTRAINT extra CHECK (amount > 0);"
+        f"CREATE TABLE {OTHER}.t (a int NOT NULL); INSERT INTO {OTHER}.t VALUES (1);"
+        f"ALTER TABLE {OTHER}.shop_order DROP CONSTRAINT extra",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
+    "a view of another one": (
+        f"CREATE VIEW {OTHER}.notes AS SELECT note FROM {MINE}.shop_customer",
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        1,
+    ),
+    "a shared table that others reference": (
+        SHARED.format(other=OTHER),
+        "migrations.RunPython(migrations.RunPython.noop),",
+        True,
+        2,
+    ),
+}
 
 
 @pytest.fixture
@@ -181,6 +265,24 @@ def test_the_verdict_is_what_migrate_does_whatever_rests_on_what(tenants: Fleet,
     assert answer.report["verdict"] == ("undecided" if case in OPEN else right), answer.stdout
 
 
+@pytest.mark.parametrize("case", ON_A_COPY)
+def test_a_rehearsal_copies_neighbours_only_where_something_may_reach_them(
+    tenants: Fleet, case: str
+) -> None:
+    """And its verdict is what migrate does."""
+    by_hand, operations, applies, left_out = ON_A_COPY[case]
+    if by_hand:
+        tenants.execute("public", by_hand)
+    plan(tenants, operations)
+    answer = asked(tenants, "preflight_migrate", "--rehearse", "clone")
+    migrated = tenants.run("migrate")
+    assert (migrated.code == 0) is applies, migrated.stderr
+    assert answer.report["verdict"] == ("passed" if applies else "failed"), answer.stdout
+    rehearsal = answer.report["facts"]["rehearsal"]
+    assert rehearsal["other_tenants_left_out"] == left_out
+    assert rehearsal["differences"] == []
+
+
 def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet) -> None:
     """Nothing is said to be missing that was only not read."""
     operation = """
@@ -199,6 +301,42 @@ def test_a_table_that_the_models_have_in_another_schema_is_there(tenants: Fleet)
     assert (drifted.report["verdict"], drifted.ids) == ("failed", ["drift-table-missing"])
 
 
+@pytest.mark.long
+def test_a_clone_is_rehearsed_in_once(tenants: Fleet, new_database: Callable[..., str]) -> None:
+    """Whom code reaches, the rehearsal tells; and the clone is then migrated."""
+    connections[tenants.alias].close()
+    clone = new_database(template=connections[tenants.alias].settings_dict["NAME"])
+    text = '"ALTER TABLE tenant_" + "0002.shop_order ADD COLUMN note text"'
+    plan(tenants, f"migrations.RunPython(lambda apps, editor: editor.execute({text})),")
+    tenants.variables["CLONE_URL"] = url_of(clone)
+    answer = asked(tenants, "preflight_migrate", "--rehearse-in", "clone", "--no-input")
+    assert answer.report["verdict"] == "passed", answer.stdout
+    assert tenants.run("migrate").code == 0
+
+
+def test_a_missing_table_is_not_to_be_taken_from_another_tenant(tenants: Fleet) -> None:
+    """Whether that one is read or not, the answer is the same."""
+    tenants.execute(MINE, "DROP TABLE shop_order")
+    apart = asked(tenants, "check_drift").report["findings"]
+    tenants.execute("public", f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer")
+    assert asked(tenants, "check_drift").report["findings"] == apart
+    assert OTHER not in str(apart)
+
+
+def test_the_history_of_another_tenant_is_not_ones_own(tenants: Fleet) -> None:
+    """Where migrate makes it, an event trigger may refuse that."""
+    tenants.execute(
+        "public",
+        f"CREATE VIEW {OTHER}.v AS SELECT id FROM {MINE}.shop_customer;"
+        f"DROP TABLE {MINE}.django_migrations;"
+        "CREATE FUNCTION public.no() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE EXCEPTION ''no''; END';"
+        "CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION public.no()",
+    )
+    assert asked(tenants, "preflight_migrate", "--fake").report["verdict"] == "undecided"
+    assert tenants.run("migrate", "--fake").code == 1
+
+
 def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None:
     """Of the others neither catalog nor schema has anything; of the rest both have all."""
     out = neighbours(tenants)
@@ -214,6 +352,21 @@ def test_who_has_nothing_to_do_with_a_tenant_is_left_out(tenants: Fleet) -> None
     assert schema.relations == {
         name: each for name, each in whole.relations.items() if name.schema == MINE
     }
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        f"ALTER TABLE {MINE}.shop_order ADD other bigint REFERENCES {OTHER}.shop_order (id)",
+        f"CREATE TABLE {MINE}.special (extra text) INHERITS ({OTHER}.shop_customer)",
+    ],
+)
+def test_who_is_connected_after_it_was_asked_is_read(tenants: Fleet, meanwhile: str) -> None:
+    """Between the question of who is left out and the reading, others go on."""
+    out = neighbours(tenants)
+    tenants.execute("public", meanwhile)
+    connection = connections[tenants.alias]
+    assert read_schema(connection, out).relations == read_schema(connection).relations
 
 
 def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
@@ -255,6 +408,25 @@ def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
             "CREATE TABLE public.base (id bigint);"
             "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
             f"ALTER TABLE {OTHER}.shop_order ADD code bigint REFERENCES public.code (id)",
+            {THIRD},
+            set(),
+        ),
+        (
+            "CREATE TABLE public.base (id bigint);"
+            "CREATE TABLE public.code (PRIMARY KEY (id)) INHERITS (public.base);"
+            "CREATE TABLE public.price (id bigint PRIMARY KEY, code bigint REFERENCES public.code);"
+            "CREATE VIEW public.prices AS SELECT id FROM public.price;"
+            "CREATE VIEW public.same_prices AS SELECT id FROM public.prices;"
+            "CREATE TABLE public.log (id bigint);"
+            "CREATE RULE r AS ON DELETE TO public.log DO ALSO DELETE FROM public.price;"
+            f"ALTER TABLE {OTHER}.shop_order ADD price bigint REFERENCES public.price (id)",
+            {OTHER, THIRD},
+            {"base", "code", "log", "price", "price_pkey", "prices", "same_prices"},
+        ),
+        (
+            "CREATE EXTENSION vector SCHEMA public; CREATE TYPE public.pair AS (a int, b int);"
+            "ALTER EXTENSION vector ADD TYPE public.pair;"
+            f"ALTER TABLE {OTHER}.shop_order ADD pair public.pair",
             {THIRD},
             set(),
         ),

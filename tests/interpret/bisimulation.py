@@ -37,6 +37,8 @@ WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareL
 # What the server may raise for what is not read in a query: names, types, literals.
 UNREAD = ("42", "22", "0A")
 FILES, INDEXES = "rm", "iI"
+# BEGIN, COMMIT and their like.
+TRANSACTION = "transaction_stmt"
 
 
 class Difference(NamedTuple):
@@ -109,11 +111,15 @@ def compare(
 def executed(
     statement: Statement, connection: BaseDatabaseWrapper
 ) -> tuple[Happened, Schema | None]:
-    """Execute and commit the statement; return the schema after it too, None for no other."""
+    """Execute and commit the statement; return the schema after it too, None for no other.
+
+    In a transaction that a statement began, it is read after that has ended.
+    """
     happened = execute_watched(statement, connection)
     # What is not done in a transaction may leave something behind where it fails.
     changed = happened.sqlstate is None or stands_alone(statement)
-    return happened, read_schema(connection) if changed else None
+    read = changed and not is_within(connection)
+    return happened, read_schema(connection) if read else None
 
 
 def judged(
@@ -126,6 +132,8 @@ def judged(
     claimed, effects = interpret(before, statement)
     found = list(_raises(effects, happened))
     after = server or before
+    if server is None and happened.sqlstate is None and effects.refusal is None:
+        after = claimed
     if happened.sqlstate is None and server is not None and effects.refusal is None:
         if effects.unknown is None:
             found += _did(before, claimed, effects, happened)
@@ -141,11 +149,19 @@ def judged(
     )
 
 
+def is_within(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a statement has begun a transaction that is still under way."""
+    session = connection.connection
+    return session is not None and bool(session.info.transaction_status)
+
+
 def execute_watched(statement: Statement, connection: BaseDatabaseWrapper) -> Happened:
     """Execute the statement in a transaction of its own, where it can be in one, and look."""
     with connection.cursor() as cursor:
         before = _named(cursor)
-        in_transaction = not stands_alone(statement)
+        # In one that a statement began, the locks are those of all its statements.
+        alone = statement.kind == TRANSACTION or stands_alone(statement)
+        in_transaction = not alone and not is_within(connection)
         locks: Mapping[Name, str] | None = None
         try:
             if in_transaction:

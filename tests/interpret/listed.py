@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.sql.grammar import parse
-from tests.interpret.bisimulation import executed, judged
+from tests.interpret.bisimulation import TRANSACTION, executed, is_within, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.generator import own_database
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
@@ -35,9 +36,12 @@ GROUNDS = {
     "rules": SCHEMA + (HERE / "rules" / "setup.sql").read_text(),
     "tables": SCHEMA + SETUP,
     "statements": OBJECTS,
+    "rights": SCHEMA + (HERE / "rights" / "setup.sql").read_text(),
     ONCE_WRONG: MAKE_ROLES + ASSUMED,
 }
 PATHS = {ONCE_WRONG: SEARCH_PATH}
+# What a line has in the place of the database's name.
+DATABASE = "{database}"
 
 
 class Line(NamedTuple):
@@ -59,6 +63,11 @@ def lines() -> list[Line]:
         for text in path.read_text().splitlines()
         if text and not text.startswith("--")
     ]
+
+
+def named_in(connection: BaseDatabaseWrapper, text: str) -> str:
+    """Return a line with the name of the connection's database, quoted, where it asks for it."""
+    return text.replace(DATABASE, quoted(connection.settings_dict["NAME"]))
 
 
 def _files(ground: str) -> list[Path]:
@@ -116,10 +125,11 @@ def _execute(
     """Execute a line; return whether the database is no longer as it was."""
     ours = recording.start
     changed = False
-    for statement in parse(text):
+    for statement in parse(named_in(connection, text)):
         effects = interpret(ours, statement)[1]
         # What code needs that it runs, nothing says.
-        asked = not effects.runs_code
+        within = statement.kind == TRANSACTION or is_within(connection)
+        asked = not effects.runs_code and not within
         taken = list(rights_differences(statement, effects, connection)) if asked else []
         happened, server = executed(statement, connection)
         changed = changed or server is not None
@@ -127,4 +137,7 @@ def _execute(
         recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
         recording.add(Executed(statement.kind, statement.text, happened, server, needed))
         ours = judged(ours, statement, happened, server, same).after
+    if is_within(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
     return changed

@@ -128,11 +128,20 @@ def noticed(case: Case) -> str | None:
         return found.differences[0].kind
     if found.effects.unread and not case.claimed[1].unread:
         return "unread"
-    if case.unknown or found.unknown is not None:
-        return None if case.unknown else "unknown"
-    if each.rights is not None and frozenset(found.effects.rights) != each.rights:
-        return "rights"
-    return None
+    if found.unknown is not None and not case.unknown:
+        return "unknown"
+    return "rights" if _needs_others(case, found.effects) else None
+
+
+def _needs_others(case: Case, effects: Effects) -> bool:
+    """Return whether other rights are told than were seen to suffice, or no longer all of them."""
+    if case.executed.rights is None or not _are_told(case.claimed[1]):
+        return False
+    return not _are_told(effects) or frozenset(effects.rights) != case.executed.rights
+
+
+def _are_told(effects: Effects) -> bool:
+    return effects.unknown is None or (effects.unknown.rights_told and not effects.runs_code)
 
 
 def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:

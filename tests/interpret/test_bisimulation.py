@@ -23,7 +23,7 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
 from tests.conftest import execute
-from tests.interpret import bisimulation
+from tests.interpret import bisimulation, watch
 from tests.interpret.bisimulation import Comparison
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.schema_differences import schema_differences
@@ -214,3 +214,17 @@ def test_what_is_unknown_taints_what_it_names_and_nothing_else(empty_database: s
     assert (right.differences, right.unknown is not None) == ((), True)
     assert {each.kind for each in wrong.differences} == {"schema"}
     assert wrong.after == read_schema(connection)
+
+
+def test_a_watch_sees_the_schema_that_is_read(empty_database: str) -> None:
+    """Whichever the driver: with psycopg2 the queries are not put into one message, but noted."""
+    connection = connections[empty_database]
+    [statement] = parse("CREATE TABLE watched (id integer PRIMARY KEY)")
+    with connection.cursor() as cursor:
+        queries = watch._queries(cursor, connection)
+
+    happened, schema = watch.Watch(connection).executed(statement)
+
+    assert queries
+    assert happened.sqlstate is None
+    assert schema == read_schema(connection)

@@ -104,6 +104,7 @@ def test_every_fact_is_read(empty_database: str) -> None:
         strict=True,
         owner="postgres",
         security_definer=True,
+        plain=False,
     )
     assert set(read.relations) == {
         Name("s", name)

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.postgres.driver_errors import sqlstate
+from opsmigrate.postgres.neighbours import NOBODY
 from opsmigrate.preflight.interpret import reading
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.system import FINGERPRINT, System, system_of
@@ -64,9 +65,8 @@ class Watch:
         happened = Happened(
             locks=bisimulation.locks_of(locks, before), before=before, after=self.files
         )
-        catalog = reading._Catalog.read(
-            _Told(dict(zip(self.queries, told, strict=True))), self._version()
-        )
+        answers = _Told(dict(zip(self.queries, told, strict=True)))
+        catalog = reading._Catalog.read(answers, self._version(), NOBODY.read)
         schema = reading._schema(catalog, path)
         return happened, replace(schema, system=self._system(fingerprint), time_zone=time_zone)
 
@@ -95,7 +95,7 @@ def _rows(cursor: Any) -> Rows:
 def _queries(cursor: Any, connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     """Return what read_schema() asks of the catalog."""
     noting = _Noting(cursor)
-    reading._Catalog.read(noting, int(getattr(connection, "pg_version", 0)))
+    reading._Catalog.read(noting, int(getattr(connection, "pg_version", 0)), NOBODY.read)
     return tuple(noting.queries)
 
 

@@ -10,6 +10,8 @@ from opsmigrate.sql.types import element_type, user_type, without_modifier
 # Contexts of a cast, from the narrowest: what one allows, those after it allow too.
 CONTEXTS = "iae"
 UNKNOWN = "unknown"
+# Of these, and of those that begin with "any", are only arguments and results.
+PSEUDO = frozenset({UNKNOWN, "record", "trigger", "void", "cstring", "internal"})
 # Polymorphic types that any type of a kind fits: the first letter of typtype or "A" for arrays.
 POLYMORPHIC = {
     "anyelement": "",
@@ -26,6 +28,11 @@ POLYMORPHIC = {
     "anynonarray": "N",
     "anycompatiblenonarray": "N",
 }
+
+
+def is_pseudo(shown: str) -> bool:
+    """Return whether a type is one of those that no value in a row is of."""
+    return shown in PSEUDO or shown.startswith("any")
 
 
 def user_type_of(schema: Schema, shown: str) -> Type | None:

@@ -7,11 +7,23 @@ only for its sake goes with it (PostgreSQL documentation, Dependency Tracking, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation, Schema, Signature
+from opsmigrate.preflight.interpret.mentions import (
+    calls,
+    casts_to,
+    collates_by,
+    mentions_relation,
+)
+from opsmigrate.preflight.interpret.schema import (
+    Constraint,
+    Index,
+    Policy,
+    Relation,
+    Schema,
+    Signature,
+)
 from opsmigrate.preflight.interpret.thing import (
     AUTO,
     INTERNAL,
@@ -23,9 +35,11 @@ from opsmigrate.preflight.interpret.thing import (
     index,
     relation,
 )
-from opsmigrate.sql.expressions import columns_used_by, functions_called, parse_expression
+from opsmigrate.sql.expressions import (
+    columns_used_by,
+)
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.renamed import names_relation, relation_constants
+from opsmigrate.sql.renamed import has_subquery
 from opsmigrate.sql.statement import NotParsedError
 from opsmigrate.sql.types import user_type, without_modifier
 
@@ -98,9 +112,18 @@ def _on_column(schema: Schema, thing: Thing) -> Found:
     for other in table.columns.values():
         if other.name != name and other.generated and _reads(other.default, name):
             yield Dependency(column(table.name, other.name), how)
+    for policy in table.policies.values():
+        if any(_reads(each, name) for each in conditions_of(policy)):
+            yield Dependency(Thing("policy", table.name, policy.name))
     if name in table.columns and table.columns[name].default is not None:
         yield Dependency(Thing("default", table.name, name), AUTO)
     yield from _elsewhere(schema, table.name, name)
+
+
+def conditions_of(policy: Policy) -> list[str]:
+    """Return the conditions of a policy on its table alone; pg_depend tells of subqueries."""
+    every = (policy.using, policy.check)
+    return [each for each in every if each is not None and not has_subquery(each)]
 
 
 def _elsewhere(schema: Schema, table: Name, name: str) -> Found:
@@ -175,6 +198,7 @@ def _of_type(schema: Schema, thing: Thing) -> Found:
     for routine in schema.functions.values():
         if names.intersection((*routine.signature.arguments, routine.returns)):
             yield Dependency(Thing("function", routine.signature))
+    yield from _calling(schema, lambda text: casts_to(text, thing.name))
 
 
 def _of_function(schema: Schema, thing: Thing) -> Found:
@@ -208,33 +232,15 @@ def _expressions(table: Relation) -> Iterator[tuple[Thing, str]]:
     for check in table.constraints.values():
         if check.condition is not None:
             yield constraint(table.name, check.name), check.condition
-    for built in table.indexes.values():
-        for expression in (built.predicate, *(key.expression for key in built.keys)):
-            if expression is not None:
-                yield index(table.name, built.name), expression
-
-
-@lru_cache(maxsize=4096)
-def calls(expression: str, signature: Signature) -> bool:
-    """Return whether an expression may call a function: by name and number of arguments."""
-    name = signature.name
-    if name.name not in expression:
-        return False
-    return any(
-        each.name == name.name
-        and each.schema in (None, name.schema)
-        and each.arguments <= len(signature.arguments)
-        for each in functions_called(parse_expression(expression))
-    )
-
-
-@lru_cache(maxsize=4096)
-def mentions_relation(expression: str, name: Name) -> bool:
-    """Return whether an expression has a constant that names the relation, as nextval() has it."""
-    if name.name not in expression:
-        return False
-    constants = relation_constants(parse_expression(expression))
-    return any(names_relation(each.sval.sval, name) for each in constants)
+    parts = [
+        (index(table.name, each.name), (each.predicate, *(key.expression for key in each.keys)))
+        for each in table.indexes.values()
+    ] + [
+        (Thing("policy", table.name, each.name), (each.using, each.check))
+        for each in table.policies.values()
+    ]
+    for thing, texts in parts:
+        yield from ((thing, text) for text in texts if text is not None)
 
 
 def _of_schema(schema: Schema, thing: Thing) -> Found:
@@ -324,6 +330,7 @@ def _of_collation(schema: Schema, thing: Thing) -> Found:
         for built in other.indexes.values():
             if any(key.collation == thing.name for key in built.keys):
                 yield Dependency(index(other.name, built.name))
+    yield from _calling(schema, lambda text: collates_by(text, thing.name))
 
 
 def _extension_of(found: Any) -> Thing | None:

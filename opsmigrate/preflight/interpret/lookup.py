@@ -36,29 +36,26 @@ def _require_known(step: Step, name: Name) -> None:
 
 
 def find_relation(step: Step, node: Any, *, missing_ok: bool = False) -> Relation | None:
-    """Return the relation that a RangeVar names, not an index; None where it may be missing.
+    """Return the relation that a RangeVar names; None where it is missing, and may be."""
+    if missing_ok and find_name(step, node) is None:
+        return None
+    return relation_of(step, node)
+
+
+def relation_of(step: Step, node: Any) -> Relation:
+    """Return the relation that a RangeVar names, not an index.
 
     Refuse the statement as the server where it is not there: 3F000 or 42P01.
     """
     found = find_name(step, node)
     schema, name = range_name(node)
     if found is None:
-        if missing_ok:
-            return None
         if schema is not None and schema not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=schema)
         step.refuse("42P01", "missing-table", name=name)
     if found not in step.schema.relations:
         step.refuse("42809", "is-an-index", name=name)
     return step.known(found)
-
-
-def relation_of(step: Step, node: Any) -> Relation:
-    """Return the relation that a RangeVar names; refuse the statement where there is none."""
-    found = find_relation(step, node)
-    if found is None:
-        raise AssertionError(node)
-    return found
 
 
 def home_of(step: Step, node: Any) -> str:

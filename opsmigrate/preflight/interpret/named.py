@@ -30,6 +30,7 @@ FIELDS = {
     "column": "columns",
 }
 MISSING = {"column": "42703"}
+DOMAIN = "OBJECT_DOMAIN"
 
 
 def name_parts(nodes: Iterable[Any]) -> tuple[str, ...]:
@@ -61,7 +62,8 @@ def find_part(step: Step, kind: str, node: Any, *, missing_ok: bool = False) -> 
     table = relation_named(step, parts[:-1], missing_ok=missing_ok)
     if table is None:
         return None
-    if table.kind == "c":
+    # Of a composite type, columns are all that there may be.
+    if table.kind == "c" and kind != "column":
         step.refuse("42809", "not-a-table", relation=table.name)
     if parts[-1] not in getattr(table, FIELDS[kind]):
         if missing_ok:
@@ -95,6 +97,22 @@ def user_type_named(step: Step, nodes: Iterable[Any]) -> Name:
     return found
 
 
+def type_named(step: Step, word: str, nodes: Iterable[Any]) -> Name:
+    """Return the type of a name in a list; refuse one that is no domain where the word is that."""
+    name = user_type_named(step, nodes)
+    own = step.schema.types.get(name)
+    if word == DOMAIN and (own is None or own.kind != "d"):
+        step.refuse("42809", "wrong-kind", name=name.name)
+    return name
+
+
+def require_no_rows(step: Step, name: Name) -> None:
+    """Refuse the type of a table's rows: it goes with the table."""
+    table = step.schema.with_rows(name)
+    if table is not None and table.kind != "c":
+        step.refuse("42809", "wrong-kind", name=name.name)
+
+
 def _two(parts: tuple[str, ...]) -> tuple[str | None, str]:
     return (parts[-2] if len(parts) > 1 else None), parts[-1]
 
@@ -125,6 +143,14 @@ def find_routine(step: Step, kind: str, node: Any, *, missing_ok: bool = False) 
             step.refuse("3F000", "missing-schema", name=parts[0])
         step.refuse("42883", "missing-routine", name=parts[-1])
     return None
+
+
+def routine_named(step: Step, kind: str, node: Any) -> Signature:
+    """Return the routine that an ObjectWithArgs names; refuse where there is none, or several."""
+    routine = find_routine(step, kind, node)
+    if routine is None:
+        raise AssertionError(node)
+    return routine
 
 
 def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:

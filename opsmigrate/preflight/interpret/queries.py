@@ -32,7 +32,7 @@ MATTERS = frozenset(
     }
 )
 # What is raised for values: too long, too high, no date, division by zero, no such value.
-VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
+VALUES = ("22001", "22003", "22007", "22008", "22012", "22026", "22P02")
 
 
 def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:

@@ -59,7 +59,13 @@ def read_schema(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBODY
         former, time_zone = cursor.fetchone()
         cursor.execute(SET_LOCAL, ["pg_catalog"])
         version: int = getattr(connection, "pg_version", 0)
-        found = _schema(_Catalog.read(cursor, version, neighbours.read), path)
+        try:
+            found = _schema(_Catalog.read(cursor, version, neighbours.read), path)
+        except KeyError:
+            # Something rests on a neighbour since it was asked who is one.
+            if not neighbours.read:
+                raise
+            found = _schema(_Catalog.read(cursor, version, ()), path)
         cursor.execute(SET_LOCAL, [former])
         return replace(found, system=system_of(connection), time_zone=time_zone)
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.effects import Right
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 KNOWS_MAINTAIN = 170_000
+# No role can be called so.
+PUBLIC = "public"
 
 
 def maintenance_of(step: Step, table: Name) -> Right:
@@ -18,20 +20,22 @@ def maintenance_of(step: Step, table: Name) -> Right:
 
 
 def role_named(step: Step, node: Any) -> str:
-    """Return the name of the role that a RoleSpec means; PUBLIC is "public".
+    """Return the name of the role that a RoleSpec means; refuse where there is none, as PUBLIC."""
+    name = grantee_named(step, node)
+    if name == PUBLIC:
+        step.refuse("42704", "missing-role", name=name)
+    return name
 
-    Refuse the statement where there is none of that name.
-    """
+
+def grantee_named(step: Step, node: Any) -> str:
+    """Return the name of the role that a RoleSpec means; PUBLIC is all roles there are."""
     kind = label(node, "roletype")
-    if kind == "ROLESPEC_CSTRING":
-        name = as_stored(node.rolename)
-        if not step.schema.roles:
-            raise UnknownError(f"the role {name}")
-        if name not in step.schema.roles:
-            step.refuse("42704", "missing-role", name=name)
-        return name
-    if kind in ("ROLESPEC_CURRENT_USER", "ROLESPEC_CURRENT_ROLE", "ROLESPEC_SESSION_USER"):
-        return step.schema.role
     if kind == "ROLESPEC_PUBLIC":
-        return "public"
-    raise UnknownError(f"the role {kind}")
+        return PUBLIC
+    if kind != "ROLESPEC_CSTRING":
+        # CURRENT_USER, CURRENT_ROLE and SESSION_USER.
+        return step.schema.role
+    name = as_stored(node.rolename)
+    if name not in step.schema.roles:
+        step.refuse("42704", "missing-role", name=name)
+    return name

@@ -276,7 +276,7 @@ class Schema:
     search_path: tuple[str, ...] = ("public",)
     role: str = ""
     superuser: bool = False
-    # All that there are; empty where they were not read.
+    # All that there are.
     roles: frozenset[str] = frozenset()
     schemas: Mapping[str, str] = field(default_factory=dict)
     relations: Mapping[Name, Relation] = field(default_factory=dict)
@@ -292,8 +292,8 @@ class Schema:
     dependencies: Mapping[Thing, frozenset[Dependency]] = field(default_factory=dict)
     # Savepoints of the transaction that is under way, and how it was then; BEGIN is the first.
     savepoints: tuple[tuple[str, Schema], ...] = ()
-    # SET LOCAL search_path: at the end of the transaction it is as at its beginning.
-    path_is_local: bool = False
+    # What search_path is after the transaction that has SET LOCAL search_path; None where it stays.
+    path_after: tuple[str, ...] | None = None
     # Why types, functions or relations may be there that are not here, as of a new extension.
     incomplete: str | None = None
     tainted: frozenset[Name] = frozenset()

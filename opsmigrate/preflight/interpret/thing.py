@@ -51,6 +51,15 @@ def index(table: Name, name: str) -> Thing:
     return Thing("index", table, name)
 
 
+def without_holder(
+    dependencies: Mapping[Thing, frozenset[Dependency]], by: Thing
+) -> Mapping[Thing, frozenset[Dependency]]:
+    """Return what rests on what, but for what this one rests on."""
+    return {
+        on: frozenset(each for each in every if each.by != by) for on, every in dependencies.items()
+    }
+
+
 def things_renamed(
     dependencies: Mapping[Thing, frozenset[Dependency]], change: Callable[[Thing], Thing]
 ) -> Mapping[Thing, frozenset[Dependency]]:

@@ -15,7 +15,20 @@ from opsmigrate.preflight.interpret.coercion import (
 from opsmigrate.preflight.interpret.effects import Refusal, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.literals import literal_fits
 from opsmigrate.preflight.interpret.schema import Relation, Schema
-from opsmigrate.sql.types import without_modifier
+from opsmigrate.sql.types import element_type, without_modifier
+
+# The functions of casts to these, and from them as well, depend on the session (pg_cast).
+STABLE_TARGETS = frozenset({"time with time zone", "regclass", "xml"})
+STABLE_EITHER = frozenset({"timestamp with time zone", "money"})
+# Their values are written and read alike in every session (provolatile of typoutput and typinput).
+STEADY = frozenset({
+    "bigint", "bit", "bit varying", "boolean", "box", "bytea", "\"char\"", "character",
+    "character varying", "cid", "cidr", "circle", "double precision", "inet", "integer", "json",
+    "jsonb", "jsonpath", "line", "lseg", "macaddr", "macaddr8", "name", "numeric", "oid", "path",
+    "pg_lsn", "point", "polygon", "real", "smallint", "text", "tid", "tsquery", "tsvector", "uuid",
+    "xid", "xid8",
+})  # fmt: skip
+STEADY_TO_WRITE = frozenset({"time with time zone", "time without time zone", "xml"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +96,14 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
     found = how(schema, value.type, target, context)
     if found is None:
         return None
-    volatility = value.volatility
-    if found != "b" and _may_change(base_type(schema, value.type), base_type(schema, target)):
+    volatility, unclear = value.volatility, value.unclear
+    before, after = _converted(base_type(schema, value.type), base_type(schema, target))
+    if found == "f" and (after in STABLE_TARGETS or {before, after} & STABLE_EITHER):
         volatility = max(volatility, "s", key="isv".index)
+    elif found == "i" and not (before in STEADY | STEADY_TO_WRITE and after in STEADY):
+        volatility = max(volatility, "s", key="isv".index)
+        # What an extension makes of its own type, it alone says.
+        unclear = unclear or _is_plain(schema, before) or _is_plain(schema, after)
     return Typed(
         type=target,
         volatility=volatility,
@@ -93,20 +111,20 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
         null=value.null,
         columns=value.columns,
         calls=value.calls,
-        unclear=value.unclear,
+        unclear=unclear,
     )
 
 
-def _may_change(source: str, target: str) -> bool:
-    """Return whether a cast depends on the session, as those of times with a time zone."""
-    zoned = ("timestamp with time zone", "time with time zone")
-    if source in zoned or target in zoned:
-        return source != target
-    return source in ("date", "timestamp without time zone", "interval", "money") and target in (
-        "text",
-        "character varying",
-        "character",
-    )
+def _converted(before: str, after: str) -> tuple[str, str]:
+    """Return the types between which a cast is: those of the elements, of two arrays."""
+    elements = element_type(before), element_type(after)
+    return (elements[0], elements[1]) if elements[0] and elements[1] else (before, after)
+
+
+def _is_plain(schema: Schema, shown: str) -> bool:
+    """Return whether it is neither of the server's own nor an enum, a row or a range."""
+    facts = facts_of(schema, shown)
+    return facts is None or (facts.kind == "b" and "." in shown)
 
 
 def common_type(place: Place, parts: Sequence[Typed]) -> str | None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from opsmigrate.preflight.interpret.effects import Question
-from opsmigrate.preflight.interpret.schema import Index, Relation
+from opsmigrate.preflight.interpret.schema import Column, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.expressions import columns_used, columns_used_by, is_constant, nodes_in
+from opsmigrate.sql.expressions import (
+    columns_used,
+    columns_used_by,
+    constant_of,
+    is_constant,
+    nodes_in,
+)
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.types import without_modifier
 
@@ -24,6 +30,9 @@ TEXTS = frozenset({"text", "varchar", "bpchar"})
 # Of any length; a btree takes no key that is longer than a third of a page (BTMaxItemSize).
 LONG = frozenset({"text", "character varying", "character", "bytea", "json", "jsonb", "xml"})
 LONGEST_OF_SHORT = 600
+# A constant of another of these types, of more digits than each of them has, is cast for each row.
+NUMBERS = frozenset({"smallint", "integer", "bigint", "real", "double precision", "numeric"})
+DIGITS_OF_ALL = 4
 
 
 def ask_expression(step: Step, table: Relation, node: Any) -> None:
@@ -53,6 +62,33 @@ def _raises(node: Any) -> bool:
     if kind == "TypeCast" and not is_constant(node.arg):
         return node.type_name.names[-1].string.sval not in TEXTS or bool(node.type_name.typmods)
     return False
+
+
+def computes(table: Relation, node: Any) -> bool:
+    """Return whether a statement computes what may raise and is not in its text.
+
+    That is what columns are generated as, and the defaults of an INSERT, or of a SET … = DEFAULT.
+    """
+    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
+    writes = node.DESCRIPTOR.name in ("InsertStmt", "UpdateStmt", "MergeStmt")
+    defaults = node.DESCRIPTOR.name in ("InsertStmt", "MergeStmt") or "SetToDefault" in kinds
+    return any(
+        each.generated == "v"
+        or ((writes if each.generated else defaults) and _may_be_refused(each))
+        for each in table.columns.values()
+    )
+
+
+def _may_be_refused(column: Column) -> bool:
+    """Return whether a column's expression may raise, or be no value of its type."""
+    if column.default is None or column.default.startswith("nextval("):
+        return False
+    if "(" in column.type or "." in column.type:
+        # Of a length, or a domain: looked at when there is a row.
+        return True
+    node = parse_expression(column.default)
+    number = column.type in NUMBERS and len(constant_of(node) or "") > DIGITS_OF_ALL
+    return number or _may_raise(node)
 
 
 def ask_index(step: Step, table: Relation, index: Index) -> None:

@@ -1,11 +1,10 @@
 """Foreign keys in which the server believes, though rows contradict them: a copy refuses them."""
 
-from collections.abc import Iterable
-
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint, add_unchecked
+from opsmigrate.preflight.rehearsal.selection import CopySelection
 
 # Those of partitions come with their parent's.
 KEYS = """
@@ -19,17 +18,17 @@ WHERE k.contype = 'f' AND k.conparentid = 0
 def add_broken_keys(
     source: BaseDatabaseWrapper,
     scratch: BaseDatabaseWrapper,
-    absent: Iterable[tuple[str, str, str]],
+    selection: CopySelection,
 ) -> tuple[BrokenConstraint, ...]:
     """Add to the copy the foreign keys that it refused, unchecked, and return them.
 
-    `absent` are those that it is to do without. Only a superuser can make the server believe in
+    What the selection leaves out is none of them. Only a superuser can make the server believe in
     an unchecked one. Raises Error where one cannot be added at all.
     """
-    there = {key[:3] for key in _keys(scratch)} | set(absent)
+    there = {key[:3] for key in _keys(scratch)} | {*selection.absent_keys}
     broken = []
     for schema, table, name, definition in _keys(source):
-        if (schema, table, name) in there:
+        if (schema, table, name) in there or not selection.has_schema(schema):
             continue
         broken.append(add_unchecked(scratch, schema, table, name, definition, kind="foreign key"))
     return tuple(broken)

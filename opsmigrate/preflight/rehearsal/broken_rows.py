@@ -9,6 +9,7 @@ from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.selection import CopySelection
 
 UNIQUE = of_users("""
 SELECT n.nspname, c.relname, x.relname,
@@ -112,9 +113,11 @@ def leave_out_twice(
 class NullsLetIn:
     """Columns of a copy that let in the NULLs which the live table has in spite of its NOT NULL."""
 
-    def __init__(self, source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper) -> None:
+    def __init__(
+        self, source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper, selection: CopySelection
+    ) -> None:
         """Remember both sides; nothing is let in yet."""
-        self._source, self._scratch = source, scratch
+        self._source, self._scratch, self._selection = source, scratch, selection
         self._columns: list[tuple[str, str, str, str | None]] = []
 
     def let_in(self, words: str) -> bool:
@@ -128,6 +131,8 @@ class NullsLetIn:
             named = [each for each in cursor.fetchall() if each not in self._columns]
             found = []
             for schema, table, column, name in named:
+                if not self._selection.has_schema(schema):
+                    continue
                 # Not IS NULL: the server knows the answer, as it believes in NOT NULL.
                 cursor.execute(
                     sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE num_nulls({}) = 1)").format(

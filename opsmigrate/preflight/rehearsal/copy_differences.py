@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.archive_selection import OBSERVERS, SCHEDULERS
 from opsmigrate.preflight.rehearsal.disarm import SCHEMA
@@ -19,8 +20,8 @@ from opsmigrate.preflight.rehearsal.selection import CopySelection
 # the types of tables, and what partitions have of their parent, get names when they are made.
 THINGS = """
 SELECT kind, schema, name, state, beside FROM (
-SELECT 'pg_class'::regclass::oid AS class, c.oid, 'relation' AS kind, n.nspname::text AS schema,
-       c.relname::text AS name,
+SELECT 'pg_class'::regclass::oid AS class, c.oid, n.oid AS place, 'relation' AS kind,
+       n.nspname::text AS schema, c.relname::text AS name,
        concat_ws(' ', c.relkind, i.indisvalid, i.indisready, i.indisunique,
                  CASE WHEN c.relnatts >= {many} THEN c.relnatts END) AS state,
        CASE WHEN NOT i.indisvalid THEN t.relname::text END AS beside
@@ -28,41 +29,45 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.oid >= 16384 AND c.relkind <> 't' AND c.relpersistence <> 't'
 UNION ALL
-SELECT 'pg_proc'::regclass, p.oid, 'function', n.nspname, p.proname,
+SELECT 'pg_proc'::regclass, p.oid, n.oid, 'function', n.nspname, p.proname,
        pg_get_function_identity_arguments(p.oid), NULL
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384
 UNION ALL
-SELECT 'pg_type'::regclass, t.oid, 'type', n.nspname, t.typname, t.typtype::text, NULL
+SELECT 'pg_type'::regclass, t.oid, n.oid, 'type', n.nspname, t.typname, t.typtype::text, NULL
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid >= 16384 AND t.typrelid = 0 AND t.typcategory <> 'A'
 UNION ALL
-SELECT 'pg_constraint'::regclass, k.oid, 'constraint', c.relname, k.conname, k.contype::text,
-       c.relname
+SELECT 'pg_constraint'::regclass, k.oid, c.relnamespace, 'constraint', c.relname, k.conname,
+       k.contype::text, c.relname
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 WHERE k.oid >= 16384 AND k.conparentid = 0 AND k.coninhcount = 0 AND k.contype <> 'n'
 UNION ALL
-SELECT 'pg_trigger'::regclass, g.oid, 'trigger', c.relname, coalesce(k.conname, g.tgname),
+SELECT 'pg_trigger'::regclass, g.oid, coalesce(k.connamespace, c.relnamespace), 'trigger',
+       c.relname, coalesce(k.conname, g.tgname),
        concat_ws(' ', g.tgenabled, CASE WHEN g.tgisinternal THEN g.tgfoid::regproc END), c.relname
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 LEFT JOIN pg_constraint k ON k.oid = g.tgconstraint
 WHERE g.tgparentid = 0 AND NOT c.relispartition
 UNION ALL
-SELECT 'pg_rewrite'::regclass, r.oid, 'rule', c.relname, r.rulename, r.ev_enabled::text, c.relname
+SELECT 'pg_rewrite'::regclass, r.oid, c.relnamespace, 'rule', c.relname, r.rulename,
+       r.ev_enabled::text, c.relname
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid >= 16384
 UNION ALL
-SELECT 'pg_policy'::regclass, p.oid, 'policy', c.relname, p.polname, '', c.relname
+SELECT 'pg_policy'::regclass, p.oid, c.relnamespace, 'policy', c.relname, p.polname, '', c.relname
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 UNION ALL
-SELECT 'pg_extension'::regclass, e.oid, 'extension', '', e.extname, e.extversion, NULL
+SELECT 'pg_extension'::regclass, e.oid, 0, 'extension', '', e.extname, e.extversion, NULL
 FROM pg_extension e
 UNION ALL
-SELECT 'pg_namespace'::regclass, n.oid, 'schema', '', n.nspname, '', NULL
+SELECT 'pg_namespace'::regclass, n.oid, n.oid, 'schema', '', n.nspname, '', NULL
 FROM pg_namespace n WHERE n.nspname !~ '^pg_(temp|toast_temp)_'
 UNION ALL
-SELECT 'pg_language'::regclass, l.oid, 'language', '', l.lanname, '', NULL FROM pg_language l
+SELECT 'pg_language'::regclass, l.oid, 0, 'language', '', l.lanname, '', NULL FROM pg_language l
 {others}) AS thing
 WHERE schema !~ '^pg_(toast|temp|toast_temp)' AND NOT (kind = 'schema' AND name = '{fence}')
-  AND schema <> '{fence}' AND NOT EXISTS (
+  AND schema <> '{fence}'
+  AND place NOT IN (SELECT oid FROM pg_namespace WHERE nspname = ANY(%s))
+  AND NOT EXISTS (
     SELECT FROM pg_extension e LEFT JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
         AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = thing.class
         AND d.objid = thing.oid
@@ -82,7 +87,7 @@ OTHERS = {
     "pg_opfamily": ("opfname", "opfnamespace"),
 }
 OTHER = """UNION ALL
-SELECT '{table}'::regclass, o.oid, '{table}', n.nspname, o.{name}, '', NULL
+SELECT '{table}'::regclass, o.oid, n.oid, '{table}', n.nspname, o.{name}, '', NULL
 FROM {table} o JOIN pg_namespace n ON n.oid = o.{namespace} WHERE o.oid >= 16384
 """
 
@@ -111,7 +116,7 @@ def remove_copy_differences(
     repeat_invalid_indexes(source, scratch)
     repeat_key_triggers(source, scratch)
     repeat_dropped_columns(source, scratch)
-    differing = _things(source) ^ _things(scratch)
+    differing = _things(source, selection.neighbours) ^ _things(scratch, NOBODY)
     if PUBLIC in differing:
         # template0 has it. Where the live database has it instead, there is nothing to drop.
         with suppress(Error), transaction(scratch) as cursor:
@@ -130,7 +135,7 @@ def remove_copy_differences(
     )
 
 
-def _things(connection: BaseDatabaseWrapper) -> set[Thing]:
+def _things(connection: BaseDatabaseWrapper, neighbours: Neighbours) -> set[Thing]:
     others = "".join(
         OTHER.format(table=table, name=name, namespace=namespace)
         for table, (name, namespace) in OTHERS.items()
@@ -138,6 +143,6 @@ def _things(connection: BaseDatabaseWrapper) -> set[Thing]:
     with transaction(connection, SNAPSHOT) as cursor:
         cursor.execute(
             THINGS.format(others=others, fence=SCHEMA, many=MANY),
-            [sorted({*SCHEDULERS, *OBSERVERS})],
+            [sorted(neighbours.schemas), sorted({*SCHEDULERS, *OBSERVERS})],
         )
         return {Thing(*row) for row in cursor.fetchall()}

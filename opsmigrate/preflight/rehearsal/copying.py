@@ -180,6 +180,7 @@ class _CopyPrograms:
         self._publications, self._wrappers = publications, wrappers
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
+        self._neighbours = sorted(copy.selection.neighbours.schemas)
         self.gaps: tuple[str, ...] = ()
 
     def dump_schema(self, schema: IO[bytes]) -> None:
@@ -232,7 +233,7 @@ class _CopyPrograms:
         except ClientError as error:
             copy = self._copy
             try:
-                broken = add_broken_keys(copy.source, copy.scratch, copy.selection.absent_keys)
+                broken = add_broken_keys(copy.source, copy.scratch, copy.selection)
             except Error:
                 broken = ()
             copy.scratch.close()
@@ -281,7 +282,7 @@ class _CopyPrograms:
     def load_rows(self) -> tuple[BrokenConstraint, ...]:
         """Copy the rows, but for those that a NOT NULL would refuse."""
         copy = self._copy
-        nulls = NullsLetIn(copy.source, copy.scratch)
+        nulls = NullsLetIn(copy.source, copy.scratch, copy.selection)
         try:
             while True:
                 try:
@@ -327,6 +328,7 @@ class _CopyPrograms:
             "--no-subscriptions",
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
+            *(f"--exclude-schema={quoted(each)}" for each in self._neighbours),
             *(
                 f"--exclude-table={quoted(schema)}.{quoted(name)}"
                 for schema, name in self._copy.selection.absent

@@ -27,7 +27,9 @@ def repeat_dropped_columns(source: BaseDatabaseWrapper, scratch: BaseDatabaseWra
         table = sql.Identifier(schema, name)
         with suppress(Error), transaction(scratch) as cursor:
             cursor.execute(HAS, [table.as_string(cursor.cursor)])
-            used = [f"opsmigrate used {each}" for each in range(cursor.fetchone()[0], numbers)]
+            # What was left out of the copy has no number there.
+            [first] = cursor.fetchone() or (numbers,)
+            used = [f"opsmigrate used {each}" for each in range(first, numbers)]
             for change in ("ADD COLUMN {} int", "DROP COLUMN {}") if used else ():
                 changes = (sql.SQL(change).format(sql.Identifier(each)) for each in used)
                 cursor.execute(

@@ -16,6 +16,7 @@ from opsmigrate.pgtools.project_process import project_environment
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.identity import identity_of
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.session import Session, no_time_limits, second_connection
 from opsmigrate.preflight.plan import MigrateArguments
@@ -45,6 +46,12 @@ from opsmigrate.steps import Step
 # Sessions on the live server: the one that asks, that of the snapshot, and pg_dump's; where the
 # copy is there as well, that which makes it, and pg_restore's.
 HERE_TOO, ALL_HERE = 3, 5
+# Large objects are in no schema, and are copied.
+SIZE_OF_SCHEMAS = """
+SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c
+WHERE c.relnamespace = ANY (%s::oid[]) AND c.relkind IN ('r', 'm')
+    OR c.oid = 'pg_catalog.pg_largeobject'::regclass
+"""
 PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 
@@ -91,10 +98,13 @@ class RehearsalBounds:
     try_old_release: bool = True
 
 
-def database_bytes(connection: BaseDatabaseWrapper) -> int:
-    """Return the size of the database of `connection` in bytes."""
+def database_bytes(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBODY) -> int:
+    """Return the size of the database of `connection` in bytes, without its neighbours."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
+        if neighbours.schemas:
+            cursor.execute(SIZE_OF_SCHEMAS, [list(neighbours.read)])
+        else:
+            cursor.execute("SELECT pg_database_size(current_database())")
         return int(cursor.fetchone()[0])
 
 
@@ -144,7 +154,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         unpublished = repeat_publications(copy, stage.superuser, copied_as.unpublished)
         not_repeated += [
             *what_lacks(copy, unpublished),
-            *repeat_revoked_privileges(connection, copy),
+            *repeat_revoked_privileges(connection, copy, selection),
             *repeat_settings(
                 connection, copy, elsewhere=stage.elsewhere, superuser=stage.superuser
             ),

@@ -7,6 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.rehearsal.selection import CopySelection
 
 # Owners may lack privileges, too: REVOKE takes them (documentation of GRANT). A table that may not
 # be read is not in the copy.
@@ -48,17 +49,19 @@ def withholds(connection: BaseDatabaseWrapper) -> bool:
 
 
 def repeat_revoked_privileges(
-    source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper
+    source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper, selection: CopySelection
 ) -> tuple[str, ...]:
     """Revoke from the role in the copy what it lacks in `source` on its own, and on what it makes.
 
-    Returns what could not be repeated, in words. Call it when everything is restored.
+    What the selection leaves out is passed over. Returns what could not be repeated, in words. Call
+    it when everything is restored.
     """
     with source.cursor() as cursor:
         cursor.execute(OF_OWN)
         own = [
             (privilege, sql.SQL("REVOKE {} ON {}"), sql.Identifier(schema, name))
             for schema, name, privilege in cursor.fetchall()
+            if selection.has_schema(schema)
         ]
         cursor.execute(OF_NEW)
         new = [

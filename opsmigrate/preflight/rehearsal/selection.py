@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.neighbours import NOBODY, Neighbours
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.schema.history_table import HISTORY
 
 # Without a page there is no row, whatever the indexes take.
-TABLES = of_users("""
+TABLES = """
 SELECT c.oid::bigint, n.nspname, c.relname,
        CASE WHEN pg_relation_size(c.oid) > 0 THEN pg_total_relation_size(c.oid) ELSE 0 END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND {of_users}
-""")
+"""
 # A partition may be found by its parent's name as well.
 NEEDS = """
 SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint WHERE contype = 'f'
@@ -49,14 +50,14 @@ JOIN unnest(%s::text[], %s::text[]) AS t (schema, name)
 WHERE k.contype = 'f'
 """
 # pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
-UNREADABLE = of_users("""
+UNREADABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND {of_users}
   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
 ORDER BY 1, 2
-""")
+"""
 # Their position is not copied; the columns that count with them are in the copy all the same.
-HIDDEN_SEQUENCES = of_users("""
+HIDDEN_SEQUENCES = """
 SELECT n.nspname, c.relname, array_remove(array_agg(DISTINCT t.relname::text), NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.refobjid = c.oid AND d.classid = 'pg_attrdef'::regclass
@@ -66,7 +67,7 @@ LEFT JOIN pg_class t ON t.oid IN (a.adrelid, o.refobjid) AND t.relkind IN ('r', 
 WHERE c.relkind = 'S' AND {of_users}
   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT'))
 GROUP BY 1, 2 ORDER BY 1, 2
-""")
+"""
 # pg_dump fails rather than dump some of the rows.
 HIDDEN_ROWS = """
 SELECT c.oid::bigint FROM pg_class c
@@ -110,7 +111,8 @@ class CopySelection:
     `without_rows` are the tables (schema, name) that are copied empty.
     `absent` are those that this role may not read, so that the copy cannot have them at all, and
     `absent_keys` the foreign keys (schema, table, name) to them. `telling` are the names by which
-    a statement may come to ask for what the copy lacks.
+    a statement may come to ask for what the copy lacks. Of the schemas of `neighbours` it has
+    nothing.
     """
 
     mode: str
@@ -120,42 +122,49 @@ class CopySelection:
     telling: frozenset[str] = frozenset()
     referenced: frozenset[str] = frozenset()
     kept: KeptCopy | None = None
+    neighbours: Neighbours = NOBODY
+
+    def has_schema(self, schema: str) -> bool:
+        """Return whether the copy has the schema, if the database has it."""
+        return schema not in self.neighbours.schemas
 
 
-def select_all(connection: BaseDatabaseWrapper) -> CopySelection:
-    """Return the selection of everything that this role may read."""
-    return _without_unreadable(connection, _without_hidden(connection))
+def select_all(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBODY) -> CopySelection:
+    """Return the selection of everything that this role may read, but for the neighbours."""
+    return _without_unreadable(connection, _without_hidden(connection, neighbours))
 
 
-def _without_hidden(connection: BaseDatabaseWrapper) -> CopySelection:
+def _without_hidden(connection: BaseDatabaseWrapper, neighbours: Neighbours) -> CopySelection:
     """Leave out rows that row security hides, with those that need them by a foreign key."""
     with connection.cursor() as cursor:
         cursor.execute(HIDDEN_ROWS)
         hidden = {row[0] for row in cursor.fetchall()}
     if not hidden:
-        return CopySelection("clone")
-    tables, needs = _tables(connection)
+        return CopySelection("clone", neighbours=neighbours)
+    tables, needs = _tables(connection, neighbours)
     left = {oid for oid in tables if hidden & _closure(oid, needs)}
     without_rows = tuple(sorted(tables[oid][:2] for oid in left))
     telling, referenced = _leading_to(connection, without_rows)
-    return CopySelection("clone", without_rows, telling=telling, referenced=referenced)
+    return CopySelection(
+        "clone", without_rows, telling=telling, referenced=referenced, neighbours=neighbours
+    )
 
 
 def _without_unreadable(connection: BaseDatabaseWrapper, selection: CopySelection) -> CopySelection:
     with connection.cursor() as cursor:
-        cursor.execute(HIDDEN_SEQUENCES)
+        cursor.execute(of_users(HIDDEN_SEQUENCES, selection.neighbours.read))
         for schema, name, counted in cursor.fetchall():
             selection = replace(
                 selection,
                 without_rows=(*selection.without_rows, (schema, name)),
                 telling=selection.telling | {name, *counted},
             )
-        cursor.execute(UNREADABLE)
+        cursor.execute(of_users(UNREADABLE, selection.neighbours.read))
         absent = tuple((schema, name) for schema, name in cursor.fetchall())
         if not absent:
             return selection
         cursor.execute(KEYS_TO_UNREADABLE)
-        keys = tuple((schema, table, name) for schema, table, name in cursor.fetchall())
+        keys = tuple(tuple(row) for row in cursor.fetchall() if selection.has_schema(row[0]))
     names = {name for _, name in absent} | {name for *_, name in keys}
     return replace(
         selection,
@@ -166,21 +175,30 @@ def _without_unreadable(connection: BaseDatabaseWrapper, selection: CopySelectio
     )
 
 
-def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> CopySelection:
+def select_small(
+    connection: BaseDatabaseWrapper, most_bytes: int, neighbours: Neighbours = NOBODY
+) -> CopySelection:
     """Return the selection of the smallest tables that have at most `most_bytes` together.
 
-    A table is taken with all that its foreign keys need, or not at all.
+    Nothing of the neighbours is in it. A table is taken with all that its foreign keys need, or not
+    at all.
     """
-    tables, needs = _tables(connection)
+    tables, needs = _tables(connection, neighbours)
     sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
     # Without it, migrate would begin with the first migration.
     history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY}
     taken = _taken(sizes, needs, most_bytes, always=history)
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
-    without_rows = {tables[oid][:2] for oid in left} | set(_without_hidden(connection).without_rows)
+    without_rows = {tables[oid][:2] for oid in left} | set(
+        _without_hidden(connection, neighbours).without_rows
+    )
     telling, referenced = _leading_to(connection, without_rows)
     selection = CopySelection(
-        "schema", tuple(sorted(without_rows)), telling=telling, referenced=referenced
+        "schema",
+        tuple(sorted(without_rows)),
+        telling=telling,
+        referenced=referenced,
+        neighbours=neighbours,
     )
     return _without_unreadable(connection, selection)
 
@@ -188,11 +206,13 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> CopySelect
 Tables = dict[int, tuple[str, str, int]]
 
 
-def _tables(connection: BaseDatabaseWrapper) -> tuple[Tables, dict[int, set[int]]]:
+def _tables(
+    connection: BaseDatabaseWrapper, neighbours: Neighbours
+) -> tuple[Tables, dict[int, set[int]]]:
     """Return the tables (schema, name, bytes) by oid, and which ones each needs."""
     needs: dict[int, set[int]] = defaultdict(set)
     with connection.cursor() as cursor:
-        cursor.execute(TABLES)
+        cursor.execute(of_users(TABLES, neighbours.read))
         tables = {oid: (schema, name, size) for oid, schema, name, size in cursor.fetchall()}
         cursor.execute(NEEDS)
         for oid, needed in cursor.fetchall():

@@ -38,7 +38,7 @@ MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 def mark_event_triggers_undecided(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
     """Mark as undecided the first statement, or code, that fires each event trigger."""
     statements = [*ledger.statements]
-    if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
+    if plan.steps and not any(each.name == HISTORY and each.visible for each in catalog.relations):
         statements.insert(0, PlannedStatement(migration=None, operation=None, sql=MAKES_HISTORY))
     for trigger in catalog.event_triggers:
         fires = next((item for item in statements if fired(trigger, item.sql)), None)

@@ -16,6 +16,7 @@ from opsmigrate.schema.applied import AppliedMigrations
 from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.fields import StateFields
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.schema.live_tables import LiveTables
 from opsmigrate.schema.remedies.column_remedies import (
     collation_remedy,
@@ -65,10 +66,16 @@ def remedied(
     for _, drift in found:
         by_table[drift.table].append(drift)
     known = {table.oid for item in claimed if (table := live.find(item.db_table)) is not None}
+    relations = live.catalog.relations
+    # What is in a schema with a history of its own is another tenant's, or another project's.
+    others = {item.schema for item in relations if item.name == HISTORY and not item.visible}
     unclaimed = tuple(
         item
-        for item in live.catalog.relations
-        if item.kind in TABLE_KINDS and item.oid not in known and not item.is_partition
+        for item in relations
+        if item.kind in TABLE_KINDS
+        and item.oid not in known
+        and not item.is_partition
+        and item.schema not in others
     )
     return tuple(
         _with_remedy(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored, literal
-from opsmigrate.preflight.interpret.coercion import base_type, has_domain_constraints
+from opsmigrate.preflight.interpret.coercion import base_type, has_domain_constraints, is_pseudo
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.generated import require_generated
 from opsmigrate.preflight.interpret.commands.storage import require_storage
@@ -87,9 +87,7 @@ def read_definition(step: Step, node: Any) -> Definition:
 
 def require_type(step: Step, type_: str) -> None:
     """Refuse a pseudo-type; note that the type has to be usable."""
-    if type_ in ("unknown", "record", "trigger", "void", "cstring", "internal") or (
-        type_.startswith("any")
-    ):
+    if is_pseudo(type_):
         step.refuse("42P16", "pseudo-type", name=type_)
     if type_.count(".") == 1 and '"' not in type_ and "(" not in type_:
         schema, name = type_.removesuffix("[]").split(".")

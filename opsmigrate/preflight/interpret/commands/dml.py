@@ -30,6 +30,7 @@ from opsmigrate.preflight.interpret.queries import (
 )
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.values import computes
 from opsmigrate.sql.expressions import deparse, nodes_in, references
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -385,8 +386,7 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    computed = any(each.generated == "v" for each in table.columns.values())
-    ask_values(step, table.name, node, computed=computed)
+    ask_values(step, table.name, node, computed=computes(table, node))
 
 
 COMMANDS: Mapping[str, Command] = {

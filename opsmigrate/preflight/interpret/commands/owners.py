@@ -19,16 +19,25 @@ from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
-from opsmigrate.preflight.interpret.roles import role_named
+from opsmigrate.preflight.interpret.named import (
+    ROUTINES,
+    require_no_rows,
+    routine_named,
+    type_named,
+)
+from opsmigrate.preflight.interpret.roles import PUBLIC, grantee_named, role_named
 from opsmigrate.preflight.interpret.schema import Policy, Relation
 from opsmigrate.preflight.interpret.step import Command, Step
-from opsmigrate.preflight.interpret.thing import Dependency, Thing, column, relation
-from opsmigrate.sql.expressions import columns_used, deparse, nodes_in
+from opsmigrate.preflight.interpret.thing import Thing, without_holder
+from opsmigrate.sql.expressions import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
+from opsmigrate.sql.renamed import has_subquery
 
+ALL = (PUBLIC,)
 POLICY_COMMANDS = {"all": "*", "select": "r", "insert": "a", "update": "w", "delete": "d"}
+# What the grammar calls them, and Policy.
+CONDITIONS = {"qual": "using", "with_check": "check"}
 # What Relation.row_security is, and what it becomes.
 ENABLED = {"": "enabled", "enabled": "enabled", "forced": "forced", "idle": "forced"}
 DISABLED = {"": "", "enabled": "", "forced": "idle", "idle": "idle"}
@@ -37,6 +46,7 @@ NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
 # Of views; a partitioned table has none.
+GRANTED_RELATIONS = ("OBJECT_TABLE", "OBJECT_SEQUENCE")
 OF_SEQUENCES = ("usage", "select", "update")
 # What ALL … IN SCHEMA is, by relkind.
 ALL_OF = {"OBJECT_TABLE": "rpvmf", "OBJECT_SEQUENCE": "S"}
@@ -49,9 +59,7 @@ def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
     if kind in ROUTINES:
-        found = find_routine(step, kind, node.object.object_with_args)
-        if found is None:
-            return
+        found = routine_named(step, kind, node.object.object_with_args)
         own = step.schema.functions[found]
         if own.owner != owner:
             step.effects.need("OWNER", "function", (*found.name, *found.arguments))
@@ -68,7 +76,7 @@ def change_owner(step: Step, node: Any) -> None:
             _need_of_new_owner(step, owner)
         step.schema = replace(step.schema, schemas={**step.schema.schemas, name: owner})
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-        _type_owner(step, user_type_named(step, node.object.list.items), owner)
+        _type_owner(step, type_named(step, kind, node.object.list.items), owner)
     else:
         need_of_object(step, kind, node.object)
         _need_of_new_owner(step, owner, _schema_of(step, kind, node.object))
@@ -107,9 +115,8 @@ def _type_owner(step: Step, name: Name, owner: str) -> None:
         types = {**step.schema.types, name: replace(own, owner=owner)}
         step.schema = replace(step.schema, types=types)
         return
+    require_no_rows(step, name)
     table = step.known(name)
-    if table.kind != "c":
-        step.refuse("42809", "wrong-kind", name=name.name)
     if former.owner != owner:
         step.effects.lock(name, ACCESS_EXCLUSIVE)
     step.put(replace(table, owner=owner))
@@ -121,30 +128,30 @@ def grant(step: Step, node: Any) -> None:
     tables = []
     if target == "ACL_TARGET_ALL_IN_SCHEMA":
         tables = _all_in_schemas(step, node, ALL_OF.get(kind, ""))
-    elif target != "ACL_TARGET_OBJECT":
-        return
-    elif kind in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+    elif kind in GRANTED_RELATIONS:
         tables = [relation_of(step, each.range_var) for each in node.objects]
     elif kind in ROUTINES:
-        found = [find_routine(step, kind, each.object_with_args) for each in node.objects]
-        for routine in filter(None, found):
+        for each in node.objects:
+            routine = routine_named(step, kind, each.object_with_args)
             _may_need_to_grant(step, "function", (*routine.name, *routine.arguments))
+    else:
+        _grant_on_others(step, kind, node.objects)
     for each in node.grantees:
-        role_named(step, each.role_spec)
+        grantee_named(step, each.role_spec)
     for table in tables:
         _may_need_to_grant(step, "relation", table.name)
         _require_privileges(step, table, node)
-    if target == "ACL_TARGET_OBJECT":
-        _grant_on_others(step, kind, node.objects)
 
 
 def _grant_on_others(step: Step, kind: str, objects: Any) -> None:
     """Note who may grant something on what is neither a relation nor a routine."""
     for each in objects:
         if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-            _may_need_to_grant(step, "type", user_type_named(step, each.list.items))
+            _may_need_to_grant(step, "type", type_named(step, kind, each.list.items))
         elif kind in KINDS:
             need_of_object(step, kind, each, "GRANT")
+        else:
+            raise UnknownError(f"who may grant on {kind}", Name("", ""))
 
 
 def _may_need_to_grant(step: Step, kind: str, name: tuple[str, ...]) -> None:
@@ -187,52 +194,72 @@ def _require_privileges(step: Step, table: Relation, node: Any) -> None:
 
 def create_policy(step: Step, node: Any) -> None:
     """CREATE POLICY."""
-    table, name = relation_of(step, node.table), as_stored(node.policy_name)
-    if table.kind not in "rp":
-        step.refuse("42809", "wrong-kind", relation=table.name)
-    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", table.name)
     command = POLICY_COMMANDS[node.cmd_name]
-    if (command == "a" and node.HasField("qual")) or (
-        command in "rd" and node.HasField("with_check")
-    ):
-        step.refuse("42601", "no-such-policy", relation=table.name)
+    _require_conditions(step, command, node)
+    name = as_stored(node.policy_name)
+    roles = _roles(step, node)
+    table = _table_of(step, node)
+    policy = Policy(name=name, command=command, permissive=node.permissive, roles=roles or ALL)
+    changed = _with_conditions(step, table, policy, node)
     if name in table.policies:
         step.refuse("42710", "name-taken", relation=table.name, name=name)
-    policy = Policy(name=name, command=command, permissive=node.permissive)
-    step.put(_with_policy(step, table, policy, node))
+    step.put(changed)
 
 
 def alter_policy(step: Step, node: Any) -> None:
     """ALTER POLICY."""
-    table, name = relation_of(step, node.table), as_stored(node.policy_name)
+    name, roles = as_stored(node.policy_name), _roles(step, node)
+    table = _table_of(step, node)
+    # What is wrong in its conditions comes before that there is none of this name.
+    former = table.policies.get(name, Policy(name=name, command="*"))
+    changed = _with_conditions(step, table, replace(former, roles=roles or former.roles), node)
+    if name not in table.policies:
+        step.refuse("42704", "missing-policy", relation=table.name, name=name)
+    _require_conditions(step, former.command, node)
+    step.put(changed)
+
+
+def _require_conditions(step: Step, command: str, node: Any) -> None:
+    """Refuse a condition on rows that the command does not read, or does not write."""
+    if (command == "a" and node.HasField("qual")) or (
+        command in "rd" and node.HasField("with_check")
+    ):
+        step.refuse("42601", "no-such-policy", name=as_stored(node.policy_name))
+
+
+def _roles(step: Step, node: Any) -> tuple[str, ...]:
+    """Return the roles that a policy is for; PUBLIC is all, whoever else is named."""
+    roles = tuple(grantee_named(step, each.role_spec) for each in node.roles)
+    return ALL if PUBLIC in roles else roles
+
+
+def _table_of(step: Step, node: Any) -> Relation:
+    table = relation_of(step, node.table)
     if table.kind not in "rp":
         step.refuse("42809", "wrong-kind", relation=table.name)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
-    if name not in table.policies:
-        # What is wrong in its conditions comes first.
-        _with_policy(step, table, Policy(name=name, command="*"), node)
-        step.refuse("42704", "missing-policy", relation=table.name, name=name)
-    step.put(_with_policy(step, table, table.policies[name], node))
+    return table
 
 
-def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:
-    if node.roles:
-        roles = tuple(role_named(step, each.role_spec) for each in node.roles)
-        policy = replace(policy, roles=roles)
-    for field, text in (("qual", "using"), ("with_check", "check")):
-        if node.HasField(field):
-            _uses(step, table, policy, getattr(node, field))
-            changes: dict[str, Any] = {text: deparse(getattr(node, field))}
-            policy = replace(policy, **changes)
+def _with_conditions(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:
+    given = {to: getattr(node, each) for each, to in CONDITIONS.items() if node.HasField(each)}
+    changes: dict[str, Any] = {to: deparse(each) for to, each in given.items()}
+    policy = replace(policy, **changes)
+    if given:
+        if any(each is not None and has_subquery(each) for each in (policy.using, policy.check)):
+            raise UnknownError("a policy with a subquery", table.name)
+        for each in given.values():
+            _require_condition(step, table, each)
+        # What it rests on, its conditions say from now on.
+        thing = Thing("policy", table.name, policy.name)
+        step.schema = replace(
+            step.schema, dependencies=without_holder(step.schema.dependencies, thing)
+        )
     return replace(table, policies={**table.policies, policy.name: policy})
 
 
-def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
-    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
-    if "SubLink" in kinds:
-        raise UnknownError("a policy with a subquery", table.name)
+def _require_condition(step: Step, table: Relation, node: Any) -> None:
     try:
         shown = typed(Place(schema=step.schema, table=table, word="policy"), node).type
     except UnknownError:
@@ -240,17 +267,6 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
         step.effects.unread = True
     if shown != "boolean":
         step.refuse("42804", "no-condition", relation=table.name)
-    thing = Thing("policy", table.name, policy.name)
-    dependencies = dict(step.schema.dependencies)
-    for name in columns_used(node):
-        whole = name in ("*", table.name.name)
-        if name in SYSTEM_COLUMNS:
-            continue
-        if not whole and name not in table.columns:
-            step.refuse("42703", "missing-column", relation=table.name, column=name)
-        on = relation(table.name) if whole else column(table.name, name)
-        dependencies[on] = dependencies.get(on, frozenset()) | {Dependency(thing)}
-    step.schema = replace(step.schema, dependencies=dependencies)
 
 
 def create_rule(step: Step, node: Any) -> None:

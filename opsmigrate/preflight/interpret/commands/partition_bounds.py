@@ -6,7 +6,9 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.partition_keys import partition_columns
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import references
@@ -63,6 +65,29 @@ def _require_constants(step: Step, parent: Relation, node: Any) -> None:
     values = [each for each in limits if references(each) not in LIMITS]
     if any(references(each) for each in (*node.listdatums, *values)):
         step.refuse("0A000", "column-in-bound", relation=parent.name)
+    _require_values(step, parent, node)
+
+
+def _require_values(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse what is no value of the column that it bounds, and too few or too many values."""
+    columns = partition_columns(parent.partition_key or "")
+    for limits in (node.lowerdatums, node.upperdatums, *((each,) for each in node.listdatums)):
+        if limits and len(limits) != len(columns):
+            step.refuse("42P16", "number-of-bounds", relation=parent.name)
+        for name, each in zip(columns, limits, strict=False):
+            if name is None or references(each) in LIMITS:
+                continue
+            _require_value(step, parent, parent.columns[name].type, each)
+
+
+def _require_value(step: Step, parent: Relation, type_: str, node: Any) -> None:
+    place = Place(schema=step.schema, table=None, word="default")
+    try:
+        if coerced(place, typed(place, node), type_, "a") is None:
+            step.refuse("42804", "bound-of-another-type", relation=parent.name)
+    except UnknownError:
+        # As of a date that not all calendars have.
+        step.effects.unread = True
 
 
 def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:

@@ -96,7 +96,6 @@ def _remember_keys_to(altering: Altering, table: Relation, column: str) -> None:
     for relation in altering.step.schema.relations.values():
         for constraint in relation.constraints.values():
             if constraint.target == table.name and column in constraint.to_columns:
-                altering.step.known(relation.name)
                 _remember_key(altering, relation.name, constraint)
 
 

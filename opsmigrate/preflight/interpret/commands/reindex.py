@@ -27,7 +27,8 @@ def reindex(step: Step, node: Any) -> None:
     """Do what `node`, a ReindexStmt, says to a table or to an index."""
     kind = label(node, "kind")
     options = {each.def_elem.defname for each in node.params}
-    if options - {"concurrently", "verbose"}:
+    said = any(each.def_elem.HasField("arg") for each in node.params)
+    if said or options - {"concurrently", "verbose"}:
         raise UnknownError("the options of REINDEX")
     step.effects.concurrently = "concurrently" in options
     mode = SHARE_UPDATE_EXCLUSIVE if step.effects.concurrently else SHARE

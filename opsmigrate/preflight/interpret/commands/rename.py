@@ -14,8 +14,19 @@ from opsmigrate.preflight.interpret.commands.objects import need_of_another_name
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
-from opsmigrate.preflight.interpret.lookup import find_name, find_relation, visible_type
-from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
+from opsmigrate.preflight.interpret.lookup import (
+    find_name,
+    find_relation,
+    relation_of,
+    visible_type,
+)
+from opsmigrate.preflight.interpret.named import (
+    DOMAIN,
+    ROUTINES,
+    require_no_rows,
+    routine_named,
+    type_named,
+)
 from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
@@ -54,10 +65,10 @@ def rename(step: Step, node: Any) -> None:
 def _relation(step: Step, node: Any, new: str) -> None:
     word = label(node, "rename_type")
     found = find_name(step, node.relation)
-    if found is not None and found not in step.schema.relations:
+    if found is not None and (owner := step.schema.table_of_index(found)) is not None:
         if word not in ("OBJECT_TABLE", "OBJECT_INDEX"):
             step.refuse("42809", "wrong-kind", relation=found)
-        _index(step, found, new)
+        _index(step, owner, found, new)
         if word == "OBJECT_TABLE":
             step.effects.lock(found, ACCESS_EXCLUSIVE)
         return
@@ -81,10 +92,7 @@ def relation_anew(step: Step, table: Relation, name: Name) -> None:
     step.schema = renaming.rename_relation(step.schema, table.name, name)
 
 
-def _index(step: Step, found: Name, new: str) -> None:
-    table = step.schema.table_of_index(found)
-    if table is None:
-        raise UnknownError(f"the index {found}")
+def _index(step: Step, table: Relation, found: Name, new: str) -> None:
     step.known(table.name)
     step.effects.lock(found, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
@@ -103,8 +111,8 @@ def _index(step: Step, found: Name, new: str) -> None:
 
 def _column(step: Step, node: Any, new: str) -> None:
     found = find_name(step, node.relation)
-    if found is not None and found not in step.schema.relations:
-        raise UnknownError("a column of an index", *_table_of(step, found))
+    if found is not None and (owner := step.schema.table_of_index(found)) is not None:
+        raise UnknownError("a column of an index", owner.name)
     table = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if table is None:
         return
@@ -174,11 +182,6 @@ def _column_of(
     step.schema = renaming.rename_column(step.schema, table.name, old, new)
 
 
-def _table_of(step: Step, found: Name) -> tuple[Name, ...]:
-    table = step.schema.table_of_index(found)
-    return (table.name,) if table is not None else ()
-
-
 def _constraint(step: Step, node: Any, new: str) -> None:
     table = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if table is None:
@@ -227,9 +230,8 @@ def _constraint_of(
 
 def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
     def rule(step: Step, node: Any, new: str) -> None:
-        table = find_relation(step, node.relation, missing_ok=node.missing_ok)
-        if table is None:
-            return
+        # IF EXISTS of a policy is taken, and not looked at (rename_policy).
+        table = relation_of(step, node.relation)
         if kind == "trigger" and table.kind not in WITH_TRIGGERS:
             step.refuse("42809", "wrong-kind", relation=table.name)
         old = as_stored(node.subname)
@@ -271,20 +273,16 @@ def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
 
 
 def _type(step: Step, node: Any, new: str) -> None:
-    found = user_type_named(step, node.object.list.items)
-    type_anew(step, found, Name(found.schema, new), label(node, "rename_type"))
+    found = type_named(step, label(node, "rename_type"), node.object.list.items)
+    require_no_rows(step, found)
+    type_anew(step, found, Name(found.schema, new))
 
 
-def type_anew(step: Step, found: Name, name: Name, word: str) -> None:
+def type_anew(step: Step, found: Name, name: Name) -> None:
     """Let a type be called so, or be in that schema; refuse where the name is taken."""
     table = step.schema.with_rows(found)
-    if word == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
-        step.refuse("42809", "wrong-kind", name=found.name)
     step.effects.need("OWNER", "type", found)
     if table is not None:
-        if table.kind != "c":
-            step.refuse("42809", "wrong-kind", name=found.name)
-        step.known(found)
         if name.schema == found.schema:
             step.effects.lock(found, ACCESS_EXCLUSIVE)
         relation_anew(step, table, name)
@@ -296,9 +294,7 @@ def type_anew(step: Step, found: Name, name: Name, word: str) -> None:
 
 
 def _domain_constraint(step: Step, node: Any, new: str) -> None:
-    found = user_type_named(step, node.object.list.items)
-    if found not in step.schema.types or step.schema.types[found].kind != "d":
-        step.refuse("42809", "wrong-kind", name=found.name)
+    found = type_named(step, DOMAIN, node.object.list.items)
     domain, old = step.schema.types[found], as_stored(node.subname)
     step.effects.need("OWNER", "type", found)
     if old not in domain.checks:
@@ -311,10 +307,8 @@ def _domain_constraint(step: Step, node: Any, new: str) -> None:
 
 
 def _function(step: Step, node: Any, new: str) -> None:
-    kind = label(node, "rename_type")
-    found = find_routine(step, kind, node.object.object_with_args)
-    if found is not None:
-        function_anew(step, found, Name(found.name.schema, new))
+    found = routine_named(step, label(node, "rename_type"), node.object.object_with_args)
+    function_anew(step, found, Name(found.name.schema, new))
 
 
 def function_anew(step: Step, found: Signature, name: Name) -> None:
@@ -375,7 +369,7 @@ RENAMES: Mapping[str, Rename] = {
     "OBJECT_POLICY": _part("policy", "policies"),
     "OBJECT_RULE": _part("rule", "rules"),
     "OBJECT_TYPE": _type,
-    "OBJECT_DOMAIN": _type,
+    DOMAIN: _type,
     "OBJECT_DOMCONSTRAINT": _domain_constraint,
     "OBJECT_SCHEMA": _schema,
 }

@@ -60,6 +60,14 @@ def look_at_selected(step: Step, table: Relation, given: Sequence[str], query: A
     )
 
 
+def look_at_condition(step: Step, table: Relation, node: Any) -> None:
+    """Refuse what is wrong in a condition on one table; where not all is understood, note that."""
+    try:
+        condition(Place(schema=step.schema, table=table, word="query"), node)
+    except UnknownError:
+        step.effects.unread = True
+
+
 def condition_holds(step: Step, query: Any) -> None:
     """Refuse what is wrong in the WHERE of a query on one table, as far as it is understood."""
     sources = [each.range_var for each in query.from_clause]

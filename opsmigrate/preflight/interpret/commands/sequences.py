@@ -33,6 +33,9 @@ def create(step: Step, node: Any) -> None:
         step.refuse("42710", "name-taken", relation=name)
     options = _options(step, node.options)
     facts = facts_of(step, options, None)
+    restart = _number(step, options, "restart")
+    if restart is not None and not facts.minimum <= restart <= facts.maximum:
+        step.refuse("22023", "sequence-bounds")
     persistence = node.sequence.relpersistence
     if step.schema.version < UNLOGGED_SEQUENCES and persistence == "u":
         step.refuse("0A000", "unlogged-sequence", relation=name)

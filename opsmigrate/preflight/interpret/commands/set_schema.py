@@ -15,8 +15,13 @@ from opsmigrate.preflight.interpret.commands.rename import (
     type_anew,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_relation
-from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_relation, visible_type
+from opsmigrate.preflight.interpret.named import (
+    ROUTINES,
+    require_no_rows,
+    routine_named,
+    type_named,
+)
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -28,16 +33,12 @@ def set_schema(step: Step, node: Any) -> None:
     if kind in KINDS:
         _move_relation(step, node, new)
     elif kind in ROUTINES:
-        found = find_routine(step, kind, node.object.object_with_args)
-        if found is not None:
-            _require_schema(step, new)
-            if found.name.schema != new:
-                function_anew(step, found, Name(new, found.name.name))
-    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-        name = user_type_named(step, node.object.list.items)
+        found = routine_named(step, kind, node.object.object_with_args)
         _require_schema(step, new)
-        if name.schema != new:
-            type_anew(step, name, Name(new, name.name), kind)
+        if found.name.schema != new:
+            function_anew(step, found, Name(new, found.name.name))
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        _move_type(step, type_named(step, kind, node.object.list.items), new)
     else:
         need_of_object(step, kind, node.object)
         step.effects.need("CREATE", "schema", (new,))
@@ -50,6 +51,15 @@ def _require_schema(step: Step, name: str) -> None:
     if name not in step.schema.schemas:
         step.refuse("3F000", "missing-schema", name=name)
     step.effects.need("CREATE", "schema", (name,))
+
+
+def _move_type(step: Step, name: Name, new: str) -> None:
+    _require_schema(step, new)
+    if name.schema != new and visible_type(step.schema, new, name.name) is not None:
+        step.refuse("42710", "name-taken", name=name.name)
+    require_no_rows(step, name)
+    if name.schema != new:
+        type_anew(step, name, Name(new, name.name))
 
 
 def _move_relation(step: Step, node: Any, new: str) -> None:

@@ -44,7 +44,12 @@ def _set_search_path(step: Step, node: Any, kind: str) -> None:
         raise UnknownError("a search_path with PostgreSQL's own schemas", rights_told=True)
     found = (step.schema.role if name == "$user" else name for name in names)
     path = tuple(dict.fromkeys(name for name in found if name in step.schema.schemas))
-    step.schema = replace(step.schema, search_path=path, path_is_local=bool(node.is_local))
+    after = _path_after(step.schema) if node.is_local else None
+    step.schema = replace(step.schema, search_path=path, path_after=after)
+
+
+def _path_after(schema: Schema) -> tuple[str, ...]:
+    return schema.search_path if schema.path_after is None else schema.path_after
 
 
 def lock(step: Step, node: Any) -> None:
@@ -101,10 +106,8 @@ def _begin(step: Step, name: str) -> Schema:
 
 
 def _commit(step: Step, name: str) -> Schema:
-    path = step.schema.search_path
-    if step.schema.savepoints and step.schema.path_is_local:
-        path = step.schema.savepoints[0][1].search_path
-    return replace(step.schema, savepoints=(), search_path=path, path_is_local=False)
+    path = _path_after(step.schema)
+    return replace(step.schema, savepoints=(), search_path=path, path_after=None)
 
 
 def _rollback(step: Step, name: str) -> Schema:

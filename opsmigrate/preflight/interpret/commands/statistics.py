@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.index_methods import is_ordered
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -21,6 +22,7 @@ from opsmigrate.sql.names import Name
 
 # The first releases that ask for CREATE on the schema of new statistics (CVE-2025-12817).
 ASKS_FOR_SCHEMA = {14: 140_020, 15: 150_015, 16: 160_011, 17: 170_007, 18: 180_001}
+STATISTICS = frozenset({"ndistinct", "dependencies", "mcv"})
 # STATS_MAX_DIMENSIONS
 MOST_COLUMNS = 8
 # From this server on, ANALYZE goes on to the descendants, but for ONLY.
@@ -37,6 +39,8 @@ def create(step: Step, node: Any) -> None:
     step.effects.lock(table.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
     parts = name_parts(node.defnames)
+    if len(parts) > 1 and parts[-2].startswith("pg_"):
+        raise UnknownError("statistics in a schema of PostgreSQL's own", table.name)
     home = step.schema.home(parts[-2] if len(parts) > 1 else None)
     if home is None:
         step.refuse("3F000", "missing-schema", name=parts[0])
@@ -64,12 +68,16 @@ def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     if len(columns) > MOST_COLUMNS:
         step.refuse("54011", "too-many-columns", relation=table.name)
     for each in columns:
+        if each in SYSTEM_COLUMNS:
+            step.refuse("0A000", "system-column", relation=table.name, column=each)
         if each not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=each)
         if table.columns[each].generated == "v":
             step.refuse("0A000", "virtual-column", relation=table.name, column=each)
         if not is_ordered(step.schema, table.columns[each].type):
             step.refuse("0A000", "not-ordered", relation=table.name, column=each)
+    if not STATISTICS.issuperset(name_parts(node.stat_types)):
+        step.refuse("42601", "no-such-statistics", relation=table.name)
     if len(set(columns)) < len(columns):
         step.refuse("42701", "column-twice", relation=table.name)
     return columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
@@ -15,16 +15,24 @@ from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
+from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Signature, Trigger
 from opsmigrate.preflight.interpret.step import Command, Step
-from opsmigrate.preflight.interpret.thing import Dependency, Thing, column
+from opsmigrate.preflight.interpret.thing import Dependency, Thing, column, without_holder
 from opsmigrate.sql.expressions import nodes_in, references
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 
 # Bits of pg_trigger.tgtype (TRIGGER_TYPE_… in pg_trigger.h).
 ROW, BEFORE, INSERT, DELETE, UPDATE, TRUNCATE, INSTEAD = (1 << bit for bit in range(7))
+
+
+class Reads(NamedTuple):
+    """What a trigger rests on: columns of its table, and the functions and types of its WHEN."""
+
+    columns: set[str]
+    others: set[Thing]
 
 
 def create(step: Step, node: Any) -> None:
@@ -43,7 +51,7 @@ def create(step: Step, node: Any) -> None:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
     if len(set(columns)) < len(columns):
         step.refuse("42701", "column-twice", relation=table.name)
-    reads = _when(step, table, type_, node)
+    reads = Reads({*columns, *_when(step, table, type_, node)}, _named(step, node))
     trigger = Trigger(
         name=as_stored(node.trigname),
         function=function,
@@ -54,10 +62,10 @@ def create(step: Step, node: Any) -> None:
         deferrable=node.deferrable,
         deferred=node.initdeferred,
     )
-    _put(step, table.name, trigger, {*columns, *reads}, replaces=node.replace)
+    _put(step, table.name, trigger, reads, replaces=node.replace)
 
 
-def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces: bool) -> None:
+def _put(step: Step, table: Name, trigger: Trigger, reads: Reads, *, replaces: bool) -> None:
     own = step.known(table)
     step.effects.lock(table, SHARE_ROW_EXCLUSIVE)
     former = own.triggers.get(trigger.name)
@@ -69,12 +77,8 @@ def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces
         # It makes a constraint, of which only the catalog says that there is one.
         step.refuse("23505", "name-taken", relation=table, name=trigger.name)
     thing = Thing("trigger", table, trigger.name)
-    dependencies = {
-        on: frozenset(each for each in every if each.by != thing)
-        for on, every in step.schema.dependencies.items()
-    }
-    for name in reads:
-        on = column(table, name)
+    dependencies = dict(without_holder(step.schema.dependencies, thing))
+    for on in (*(column(table, name) for name in reads.columns), *reads.others):
         dependencies[on] = dependencies.get(on, frozenset()) | {Dependency(thing)}
     step.schema = replace(step.schema, dependencies=dependencies)
     step.put(replace(own, triggers={**own.triggers, trigger.name: trigger}))
@@ -146,6 +150,10 @@ def _when(step: Step, table: Relation, type_: int, node: Any) -> set[str]:
         found.add(parts[1])
     _look_at_condition(step, table, node.when_clause)
     return found
+
+
+def _named(step: Step, node: Any) -> set[Thing]:
+    return set(named_in(step.schema, node.when_clause)) if node.HasField("when_clause") else set()
 
 
 def _look_at_condition(step: Step, table: Relation, node: Any) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.row_effects import INSERT, lock_sequences, write
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.commands.row_values import look_at_condition
+from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import read
-from opsmigrate.preflight.interpret.schema import Constraint, Schema
+from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -27,9 +28,7 @@ def truncate(step: Step, node: Any) -> None:
     """
     tables: dict[Name, None] = {}
     for each in node.relations:
-        table = relation_of(step, each.range_var)
-        if table.kind not in "rp":
-            step.refuse("42809", "wrong-kind", relation=table.name)
+        table = _table_of(step, each.range_var)
         step.effects.need("TRUNCATE", "relation", table.name)
         if table.name in tables:
             # Named a second time, with or without ONLY: the first word counts.
@@ -50,6 +49,15 @@ def truncate(step: Step, node: Any) -> None:
     for name in tables:
         _empty(step, name, restarts=node.restart_seqs)
     step.effects.truncates = True
+
+
+def _table_of(step: Step, node: Any) -> Relation:
+    table = relation_of(step, node)
+    if table.kind == "f":
+        raise UnknownError("whether a foreign table can be emptied", table.name)
+    if table.kind not in "rp":
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    return table
 
 
 def _referring(schema: Schema, tables: set[Name]) -> set[Name]:
@@ -92,18 +100,40 @@ def copy(step: Step, node: Any) -> None:
     """COPY, whose rows come from, or go to, where nothing here can look."""
     if node.is_program or node.filename:
         step.effects.outside.append("a file or a program of the server")
+        # Or a member of pg_read_server_files and its like.
+        step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
+    # Options are not looked at.
+    step.effects.unread = bool(node.options)
     if node.HasField("query"):
         read(step, node.query)
         return
     table = relation_of(step, node.relation)
     columns = name_parts(node.attlist)
     step.effects.need(INSERT if node.is_from else "SELECT", "relation", table.name, columns)
+    _require_columns(step, table, columns)
+    if node.HasField("where_clause"):
+        look_at_condition(step, table, node.where_clause)
     if not node.is_from:
+        if table.kind == "m":
+            raise UnknownError("COPY of a materialized view", table.name)
+        if table.kind != "r":
+            step.refuse("42809", "wrong-kind", relation=table.name)
         return
     if table.kind not in "rp":
         raise UnknownError("COPY into what is no table", table.name)
     lock_sequences(step, table, columns or tuple(table.columns), certain=False)
     write(step, table, INSERT)
+
+
+def _require_columns(step: Step, table: Relation, columns: tuple[str, ...]) -> None:
+    """Refuse columns that there are not, are computed, or come twice (CopyGetAttnums)."""
+    for number, name in enumerate(columns):
+        if name not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=name)
+        if table.columns[name].generated:
+            step.refuse("42P10", "generated-column", relation=table.name, column=name)
+        if name in columns[:number]:
+            step.refuse("42701", "column-twice", relation=table.name, column=name)
 
 
 COMMANDS: Mapping[str, Command] = {"truncate_stmt": truncate, "copy_stmt": copy}

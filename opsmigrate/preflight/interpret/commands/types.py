@@ -8,9 +8,11 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE
 from opsmigrate.postgres.names import LONGEST_NAME, as_stored
-from opsmigrate.preflight.interpret.coercion import user_type_of
+from opsmigrate.preflight.interpret.coercion import is_pseudo, user_type_of
+from opsmigrate.preflight.interpret.commands.row_values import look_at_condition
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
@@ -23,6 +25,25 @@ from opsmigrate.sql.names import Name, chosen_name, range_name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.renamed import with_label
 from opsmigrate.sql.types import user_type, without_modifier
+
+# From this server on, at the latest, a domain is not NOT NULL twice.
+REDUNDANT = 180_000
+# What a domain may have, besides CHECK.
+OF_DOMAINS = ("CONSTR_NOTNULL", "CONSTR_NULL", "CONSTR_DEFAULT", "CONSTR_CHECK")
+# Not both, or not twice.
+CONFLICTS = {
+    "CONSTR_NOTNULL": "CONSTR_NULL",
+    "CONSTR_NULL": "CONSTR_NOTNULL",
+    "CONSTR_DEFAULT": "CONSTR_DEFAULT",
+}
+ATTRIBUTES = (
+    "CONSTR_ATTR_DEFERRABLE",
+    "CONSTR_ATTR_NOT_DEFERRABLE",
+    "CONSTR_ATTR_DEFERRED",
+    "CONSTR_ATTR_IMMEDIATE",
+    "CONSTR_ATTR_ENFORCED",
+    "CONSTR_ATTR_NOT_ENFORCED",
+)
 
 
 def create_enum(step: Step, node: Any) -> None:
@@ -37,6 +58,8 @@ def create_enum(step: Step, node: Any) -> None:
 
 
 def _new_name(step: Step, parts: tuple[str, ...]) -> Name:
+    if len(parts) > 1 and parts[-2].startswith("pg_"):
+        raise UnknownError("a type in a schema of PostgreSQL's own")
     home = step.schema.home(parts[-2] if len(parts) > 1 else None)
     if home is None:
         step.refuse("3F000", "missing-schema", name=parts[0])
@@ -106,25 +129,56 @@ def create_domain(step: Step, node: Any) -> None:
         raise UnknownError("a domain with a collation")
     if base.startswith(f"{TEMPORARY}."):
         raise UnknownError("a domain on a temporary type")
-    made = Type(name=name, kind="d", owner=step.schema.role, base=base)
+    if is_pseudo(base):
+        step.refuse("42804", "pseudo-type", name=base)
+    # A domain on a domain has its default (DefineDomain).
+    below = user_type_of(step.schema, base)
+    default = below.default if below is not None else None
+    made = Type(name=name, kind="d", owner=step.schema.role, base=base, default=default)
+    made = _without_checks(step, made, [each.constraint for each in node.constraints])
     for each in node.constraints:
-        made = _with_constraint(step, made, each.constraint)
+        if label(each.constraint, "contype") == "CONSTR_CHECK":
+            made = _with_check(step, made, each.constraint)
     _add(step, made)
 
 
-def _with_constraint(step: Step, domain: Type, node: Any) -> Type:
-    kind = label(node, "contype")
-    if kind == "CONSTR_NOTNULL":
-        return replace(domain, not_null=True)
-    if kind == "CONSTR_NULL":
-        return domain
-    if kind == "CONSTR_DEFAULT":
-        return replace(domain, default=_default_of(step, domain, node.raw_expr))
-    if kind != "CONSTR_CHECK":
-        step.refuse("42601", "no-such-constraint")
+def _without_checks(step: Step, domain: Type, nodes: list[Any]) -> Type:
+    """Return the domain with its default and NOT NULL; refuse what is said twice, or no domain's.
+
+    Its checks are looked at later (DefineDomain).
+    """
+    said: set[str] = set()
+    for node in nodes:
+        kind = label(node, "contype")
+        if kind in ATTRIBUTES:
+            step.refuse("0A000", "no-such-constraint")
+        if kind not in OF_DOMAINS or CONFLICTS.get(kind) in said:
+            step.refuse("42601", "no-such-constraint")
+        if kind == "CONSTR_NOTNULL" and kind in said:
+            _require_once(step)
+        said.add(kind)
+        if kind == "CONSTR_NOTNULL":
+            domain = replace(domain, not_null=True)
+        elif kind == "CONSTR_DEFAULT":
+            domain = replace(domain, default=_default_of(step, domain, node.raw_expr))
+    return domain
+
+
+def _require_once(step: Step) -> None:
+    """Refuse a second NOT NULL, as servers do that have it as a constraint with a name."""
+    if step.schema.version >= REDUNDANT:
+        step.refuse("42P17", "not-null-twice")
+    raise UnknownError("a domain that is NOT NULL twice")
+
+
+def _with_check(step: Step, domain: Type, node: Any) -> Type:
     name = as_stored(node.conname) if node.conname else _chosen(step, domain)
     if name in domain.checks:
         step.refuse("42710", "name-taken", name=name)
+    # The value is no column of a table: none of the system's is there either.
+    value = Column(name="value", number=1, type=domain.base or "")
+    alone = Relation(name=Name("", ""), kind="c", columns={"value": value})
+    look_at_condition(step, alone, node.raw_expr)
     check = (deparse(node.raw_expr), not node.skip_validation)
     return replace(domain, checks={**domain.checks, name: check})
 
@@ -162,6 +216,12 @@ def _default_of(step: Step, domain: Type, node: Any) -> str | None:
 
     That is a length, or another domain.
     """
+    place = Place(schema=step.schema, table=None, word="default")
+    try:
+        if coerced(place, typed(place, node), domain.base or "", "a") is None:
+            step.refuse("42804", "default-of-another-type", name=domain.name.name)
+    except UnknownError:
+        step.effects.unread = True
     is_null = node.HasField("a_const") and node.a_const.isnull
     plain = "(" not in (domain.base or "") and user_type_of(step.schema, domain.base or "") is None
     return None if is_null and plain else deparse(node)
@@ -185,7 +245,7 @@ def _add_constraint(step: Step, own: Type, node: Any) -> None:
         return
     if kind != "CONSTR_CHECK":
         raise UnknownError("ALTER DOMAIN … ADD of no check")
-    changed = _with_constraint(step, own, constraint)
+    changed = _with_check(step, own, constraint)
     if not constraint.skip_validation:
         _ask(step, own, "23514", deparse(constraint.raw_expr))
     _add(step, changed)
@@ -274,6 +334,8 @@ def create_composite(step: Step, node: Any) -> None:
         if own in made.columns:
             step.refuse("42701", "column-twice", name=own)
         type_ = find_type(step.schema, column.type_name)
+        if is_pseudo(type_):
+            step.refuse("42P16", "pseudo-type", name=type_)
         made = made.with_column(Column(name=own, number=number, type=type_))
     # The attributes are looked at before the name of the relation (DefineRelation).
     if step.schema.is_taken(name):

@@ -8,9 +8,11 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
+from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import (
     ask_values,
@@ -23,10 +25,10 @@ from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_o
 from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
-from opsmigrate.preflight.interpret.thing import Dependency, Thing
+from opsmigrate.preflight.interpret.thing import Dependency, Thing, without_holder
 from opsmigrate.preflight.interpret.thing import relation as thing_of
 from opsmigrate.preflight.interpret.understood import is_understood
-from opsmigrate.sql.expressions import deparse, functions_called, nodes_in
+from opsmigrate.sql.expressions import deparse, nodes_in, references
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import LOCKED, ranges_of
@@ -49,7 +51,13 @@ def create_view(step: Step, node: Any) -> None:
     query = node.query.select_stmt
     _need_to_make(step, node)
     # The query is looked at before the place of the view (DefineView).
-    given, uses = _analysed(step, Name(step.schema.home(schema) or schema or "", plain), query)
+    wanted = Name(step.schema.home(schema) or schema or "", plain)
+    given, uses = _analysed(step, wanted, query)
+    options = {_option(step, each.def_elem, wanted) for each in node.options}
+    if check := CHECK_OPTIONS.get(label(node, "with_check_option")):
+        options.add(f"check_option={check}")
+    if any(each.startswith("check_option=") for each in options):
+        _require_updatable(step, query)
     name = Name(home_of(step, node.view), plain)
     former = step.schema.relations.get(name)
     listed = _columns(step, given, node.aliases)
@@ -57,8 +65,6 @@ def create_view(step: Step, node: Any) -> None:
         # Before a name is looked for twice, which only new columns can be.
         _require_replaceable(step, name, listed)
     columns = _by_name(step, listed)
-    options = {_option(step, each.def_elem, name) for each in node.options}
-    check = CHECK_OPTIONS.get(label(node, "with_check_option"))
     made = Relation(
         name=name,
         kind="v",
@@ -68,13 +74,26 @@ def create_view(step: Step, node: Any) -> None:
         last_number=len(columns),
         query=deparse(query),
         uses=uses,
-        options=frozenset(options | ({f"check_option={check}"} if check else set())),
+        options=frozenset(options),
     )
     if former is not None and node.replace:
         made = _replaced(step, former, made)
     else:
         _require_free(step, name)
     _put(step, made, given, query)
+
+
+def _require_updatable(step: Step, query: Any) -> None:
+    """Refuse to check rows of a view that surely cannot be written (view_query_is_auto_updatable).
+
+    What else makes it so, as DISTINCT, is not looked at.
+    """
+    sources = [each.range_var for each in query.from_clause]
+    columns = [references(each.res_target.val)[-1][-1] for each in query.target_list
+               if each.res_target.val.WhichOneof("node") == "column_ref"]  # fmt: skip
+    one = len(sources) == 1 and bool(sources[0].relname)
+    if not one or queried(step, sources[0]).kind in "mS" or SYSTEM_COLUMNS.issuperset(columns):
+        step.refuse("0A000", "not-updatable")
 
 
 def _need_to_make(step: Step, node: Any) -> None:
@@ -168,10 +187,7 @@ def _require_replaceable(step: Step, name: Name, after: list[Column]) -> None:
 
 
 def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
-    dependencies = {
-        on: frozenset(each for each in every if each.by != thing_of(former.name))
-        for on, every in step.schema.dependencies.items()
-    }
+    dependencies = without_holder(step.schema.dependencies, thing_of(former.name))
     step.schema = replace(step.schema, dependencies=dependencies)
     # A column goes on having the default that ALTER VIEW gave it.
     columns = {**made.columns, **former.columns}
@@ -198,20 +214,9 @@ def _put(step: Step, made: Relation, given: tuple[Given, ...], query: Any) -> No
 def _rest_on(step: Step, view: Name, query: Any) -> None:
     dependencies = dict(step.schema.dependencies)
     by = frozenset({Dependency(thing_of(view))})
-    for each in functions_called(query):
-        for signature in step.schema.functions:
-            home = each.schema or signature.name.schema
-            if signature.name == Name(home, each.name):
-                on = Thing("function", signature)
-                dependencies[on] = dependencies.get(on, frozenset()) | by
+    for on in named_in(step.schema, query):
+        dependencies[on] = dependencies.get(on, frozenset()) | by
     for node in nodes_in(query):
-        if node.DESCRIPTOR.name == "TypeCast":
-            parts = name_parts(node.type_name.names)
-            schema = parts[-2] if len(parts) > 1 else None
-            found = step.schema.visible_type(schema, parts[-1])
-            if found is not None and found in step.schema.types:
-                on = Thing("type", found)
-                dependencies[on] = dependencies.get(on, frozenset()) | by
         if node.DESCRIPTOR.name == "SelectStmt" and node.group_clause:
             _rest_on_keys(step, view, dependencies)
     step.schema = replace(step.schema, dependencies=dependencies)

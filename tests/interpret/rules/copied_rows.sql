@@ -1,0 +1,18 @@
+TRUNCATE ft -- unknown
+TRUNCATE m
+COPY t TO '/dev/null'
+COPY t (nope) TO '/dev/null'
+COPY t (n, n) TO '/dev/null'
+COPY v TO '/dev/null'
+COPY t FROM '/dev/null'
+COPY v FROM '/dev/null' -- unknown
+COPY ident (g) FROM '/dev/null'
+COPY (SELECT id FROM t) TO '/dev/null'
+COPY t FROM '/dev/null' WHERE nope > 0
+COPY t FROM '/dev/null' WHERE n
+COPY t FROM '/dev/null' (FORMAT nope)
+COPY m TO '/dev/null' -- unknown
+COPY pt TO '/dev/null'
+COPY seq TO '/dev/null'
+COPY t (ctid) TO '/dev/null'
+COPY nope TO '/dev/null'
