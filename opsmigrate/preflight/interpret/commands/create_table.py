@@ -171,8 +171,11 @@ def _read_column(step: Step, found: Elements, definition: Definition) -> None:
         found.not_nulls.append((definition.name, definition.not_null_node))
 
 
-def _read_constraint(found: Elements, node: Any) -> None:
-    kind = label(node, "contype")
+def _read_constraint(found: Elements, said: Any) -> None:
+    kind = label(said, "contype")
+    # What the statement says stays as it is.
+    node = type(said)()
+    node.CopyFrom(said)
     if kind == "CONSTR_CHECK":
         # In a new table every constraint holds (transformCheckConstraints, transformFKConstraints).
         node.skip_validation = not node.is_enforced
