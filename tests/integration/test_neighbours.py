@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -185,6 +186,17 @@ ON_A_COPY: dict[str, tuple[str, str, bool, int]] = {
         False,
         0,
     ),
+    "a trigger that works in another schema": (
+        "CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql"
+        f" SET search_path = {OTHER} AS $$ BEGIN"
+        " UPDATE shop_order SET amount = -1; RETURN NEW; END $$;"
+        f" CREATE TRIGGER tell BEFORE UPDATE ON {MINE}.shop_customer"
+        " FOR EACH ROW EXECUTE FUNCTION public.tell()",
+        """migrations.RunPython(lambda apps, editor: editor.execute(
+            "UPDATE shop_customer SET email = email || 'x'")),""",
+        False,
+        0,
+    ),
     "others with constraints that rows contradict": (
         f"ALTER TABLE {OTHER}.shop_order ADD CONSTRAINT extra CHECK (amount > 0);"
         f"CREATE TABLE {OTHER}.t (a int NOT NULL); INSERT INTO {OTHER}.t VALUES (1);"
@@ -241,6 +253,22 @@ ON_A_COPY: dict[str, tuple[str, str, bool, int]] = {
 }
 
 
+QUICK = {
+    "a column that another one's table has",
+    "a view of a third over a view of another one",
+    "a shared table that it references",
+    "an extension that it uses",
+    "its own rows",
+    "code that goes through all schemas",
+    "a trigger that works in another schema",
+}
+
+
+def some_quick(cases: Iterable[str]) -> list[Any]:
+    """Return the cases, of which those that are not quick are `long`."""
+    return [pytest.param(each, marks=[] if each in QUICK else pytest.mark.long) for each in cases]
+
+
 @pytest.fixture
 def tenants(fleet: Callable[[int], Fleet]) -> Fleet:
     """Return three tenants whose plans are in the package `moved` beside their settings."""
@@ -284,7 +312,7 @@ def neighbours(tenants: Fleet, schema: str | None = MINE) -> Neighbours:
         connection.close()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some_quick(CASES))
 def test_the_verdict_is_what_migrate_does_whatever_rests_on_what(tenants: Fleet, case: str) -> None:
     """Whether a neighbour is left out, read, or reached by the plan only."""
     by_hand, operations, applies = CASES[case]
@@ -298,7 +326,7 @@ def test_the_verdict_is_what_migrate_does_whatever_rests_on_what(tenants: Fleet,
     assert answer.report["verdict"] == ("undecided" if case in OPEN else right), answer.stdout
 
 
-@pytest.mark.parametrize("case", ON_A_COPY)
+@pytest.mark.parametrize("case", some_quick(ON_A_COPY))
 def test_a_rehearsal_copies_neighbours_only_where_something_may_reach_them(
     tenants: Fleet, case: str
 ) -> None:
@@ -407,6 +435,7 @@ def test_without_a_tenant_nothing_is_left_out(tenants: Fleet) -> None:
     assert neighbours(tenants, None) == NOBODY
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("by_hand", "left_out", "referenced"),
     [

@@ -14,7 +14,7 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Index as IndexFacts
-from opsmigrate.preflight import examine, walk_plan
+from opsmigrate.preflight import look, walk_plan
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Index, Relation, Schema
@@ -223,12 +223,12 @@ def _shown(type_: str, path: tuple[str, ...]) -> str:
 def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
     """Compare after each operation of every preflight in the test; any difference fails it."""
     both = SideBySide()
-    read_catalog, move, note = examine.read_catalog, walk_plan.walk_operation, TracingEditor.note
+    read_catalog, move, note = look.read_catalog, walk_plan.walk_operation, TracingEditor.note
     run_deferred = TracingEditor.run_deferred
 
-    def reading(connection: BaseDatabaseWrapper) -> Any:
+    def reading(connection: BaseDatabaseWrapper, *neighbours: Any) -> Any:
         both.begin(connection)
-        return read_catalog(connection)
+        return read_catalog(connection, *neighbours)
 
     def moving(each: Any) -> None:
         both.walk = both.walk or each.walk
@@ -248,7 +248,7 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
         run_deferred(editor)
         both.compare(editor.walk, f"{editor.walk.ledger.migration}, deferred")
 
-    monkeypatch.setattr(examine, "read_catalog", reading)
+    monkeypatch.setattr(look, "read_catalog", reading)
     monkeypatch.setattr(walk_plan, "walk_operation", moving)
     monkeypatch.setattr(TracingEditor, "note", noting)
     monkeypatch.setattr(TracingEditor, "run_deferred", at_the_end)

@@ -14,6 +14,7 @@ import pytest
 from scripts import test as script
 from scripts.environment import ROOT, Environment
 from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
+from scripts.tiers import DIAGONAL_STEP
 from tests.tiers import every_few
 
 FAULTS = "(faults or adversary) and not system"
@@ -85,7 +86,7 @@ def test_the_newest_is_tried_on_the_other_server_also_where_it_is_the_usual_one(
     assert f"--django={django or script.interpreters.django_for(own)}" in arguments
     assert {"--major=16", "--driver=psycopg", "--strict", "--tests-only"} <= set(arguments)
     rest = list(arguments[arguments.index("--") + 1 :])
-    assert rest == ["-m", f"(major or newest) and {QUICK}", "--one-case-in=3", "-x"]
+    assert rest == ["-m", f"(major or newest) and {QUICK}", f"--one-case-in={DIAGONAL_STEP}", "-x"]
 
 
 def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.neighbours import Neighbours
 
-# Functions in the schemas that are read, and those that event triggers call. What one in C does,
-# nobody can read.
+# Functions in the schemas that are read, and those that event triggers call, with the settings that
+# they run with. What one in C does, nobody can read.
 BODIES = """
-SELECT CASE l.lanname WHEN 'c' THEN 'execute' ELSE p.prosrc END
+SELECT CASE l.lanname WHEN 'c' THEN 'execute'
+       ELSE concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')) END
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE (p.pronamespace = ANY (%(read)s::oid[])
        OR p.oid IN (SELECT evtfoid FROM pg_event_trigger WHERE evtenabled <> 'D'))
@@ -24,7 +25,7 @@ WHERE (p.pronamespace = ANY (%(read)s::oid[])
 """
 # A relation of the catalog, no function; and what makes up statements.
 LOOKS = re.compile(r"\b(?:information_schema|pg_(?!catalog\b)[a-z_]+)\b(?!\s*\()", re.IGNORECASE)
-MAKES_UP = re.compile(r"\b(?:execute|dblink\w*|search_path)\b", re.IGNORECASE)
+MAKES_UP = re.compile(r"\b(?:execute|dblink\w*|search_path|set_config)\b", re.IGNORECASE)
 # Whoever looks only for what is in the search_path, finds the same without neighbours.
 VISIBLE = "pg_table_is_visible"
 

@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.step import Step
 INSERT, UPDATE, DELETE = "INSERT", "UPDATE", "DELETE"
 # tgtype's bits.
 EVENTS = {INSERT: 4, DELETE: 8, UPDATE: 16}
-DOES_NOTHING = "a"
+DOES_NOTHING, SETS_DEFAULT = "a", "d"
 
 
 def write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | None = None) -> None:
@@ -61,6 +61,9 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
             action = key.on_delete if event == DELETE else key.on_update
             nothing = action in (DOES_NOTHING, "r")
             need_of_owner(step, other)
+            if action in (DOES_NOTHING, SETS_DEFAULT):
+                # Whether a row with this key is there after all (ri_Check_Pk_Match).
+                need_of_owner(step, table)
             if event == UPDATE and table.bound is not None and key.parent is None:
                 # A row cannot go to another partition from one that is referred to.
                 moved = Question(sqlstate="0A000", kind="partition", relation=table.name)
