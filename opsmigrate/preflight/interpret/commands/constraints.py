@@ -219,7 +219,9 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return
     step.put(relation.with_constraint(changed))
-    _alter_below(altering, table, changed)
+    # From 18 on, ONLY is for the keys below it, too.
+    if not (known and altering.only):
+        _alter_below(altering, table, changed)
 
 
 def _alter_below(altering: Altering, table: Name, changed: Constraint) -> None:
