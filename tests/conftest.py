@@ -42,6 +42,7 @@ pytest_plugins = [
     "tests.adversaries",
     "tests.fleet_schemas",
     "tests.packaged",
+    "tests.tenant_plans",
     "tests.interpret.side_by_side",
 ]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
