@@ -1,4 +1,4 @@
-"""Changes that the old release does not survive, each beside one that comes to the same and does."""
+"""Changes that the old release does not survive, each beside one that comes to the same."""
 
 from __future__ import annotations
 
