@@ -234,7 +234,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="those whose module has this in its name")
     options = parser.parse_args()
-    lists = [each for _, each in recorded(connected(options.url), lines())]
+    # What is pickled is read to its end, so the connection is still needed then.
+    connection = connected(options.url)
+    lists = [each for _, each in recorded(connection, lines())]
     if options.record:
         save(lists, options.record)
         return
