@@ -60,7 +60,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     collation = None
     if node.HasField("coll_clause"):
         collation = collation_of(step, node.coll_clause, new)
-    _require_cast(altering, relation, column, new, using)
+    if column.generated != "v":
+        # Of a virtual column, only its expression is cast (ATExecAlterColumnType).
+        _require_cast(altering, relation, column, new, using)
     _require_no_column_of_it(altering, relation, column)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
@@ -73,13 +75,14 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
+    # The table before those below it (ATRewriteCatalogs).
+    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
     for child in children:
         altering.lock(child)
         inherited = altering.column(child, name)
         if inherited.parents > 1:
             raise UnknownError("a column of several parents", table, child)
         _prepare_one(altering, child, name, node, recursing=True)
-    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
 
 
 def _require_no_column_of_it(altering: Altering, table: Relation, column: Column) -> None:
