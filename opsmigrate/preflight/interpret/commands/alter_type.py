@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.coercion import UNKNOWN, has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
+from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
@@ -50,8 +51,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
         # Before anything is looked at (transformAlterTableStmt).
         typed(Place(schema=step.schema, table=relation, word="using"), using)
     column = altering.column(table, name)
-    # The sequence of a partition's column is its parent's.
-    if column.identity and relation.bound is None:
+    # The sequence of a partition's column is its parent's; before, a partition has one of its own.
+    own = relation.bound is None or step.schema.version < IDENTITY_OF_PARTITIONS
+    if column.identity and own:
         _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
@@ -57,6 +58,9 @@ def drop_constraint(
         key_needs_column(altering, relation, column)
         if relation.columns[column].identity:
             altering.refuse("55000", "identity", table, column=column)
+    if constraint.target is not None and constraint.target != table:
+        # Even where the constraint has no triggers there (ATExecDropConstraint).
+        altering.step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
     drop(altering.step, [thing_of(table, constraint.name)], cascade=cascade)
     if constraint.kind in "cn" and not constraint.no_inherit:
         _descend(altering, relation, constraint)

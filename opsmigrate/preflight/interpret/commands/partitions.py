@@ -13,6 +13,7 @@ from opsmigrate.postgres.lock_modes import (
 )
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
 from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
 from opsmigrate.preflight.interpret.commands.partition_bounds import (
     DEFAULT,
@@ -30,7 +31,6 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import columns_used_by, same_expression
 from opsmigrate.sql.names import Name
 
-IDENTITY_OF_PARTITIONS = 170_000
 # Before, at least in 14, DETACH takes the parts of a partition's own key for those of its table.
 TELLS_KEYS_APART = 160_000
 WRONG_KIND_FIRST = 180_000
