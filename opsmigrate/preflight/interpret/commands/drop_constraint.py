@@ -9,6 +9,7 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.thing import constraint as thing_of
@@ -50,7 +51,7 @@ def drop_constraint(
     recursing: bool = False,
 ) -> None:
     """Drop a constraint, and those of the descendants that came from it."""
-    relation = altering.relation(table)
+    step, relation = altering.step, altering.relation(table)
     if constraint.parents and not recursing:
         altering.refuse("42P16", "inherited-constraint", table, name=constraint.name)
     if constraint.kind == "n":
@@ -60,10 +61,13 @@ def drop_constraint(
             altering.refuse("55000", "identity", table, column=column)
     if constraint.target is not None and constraint.target != table:
         # Even where the constraint has no triggers there (ATExecDropConstraint).
-        altering.step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
-    drop(altering.step, [thing_of(table, constraint.name)], cascade=cascade)
+        step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    drop(step, [thing_of(table, constraint.name)], cascade=cascade)
     if constraint.kind in "cn" and not constraint.no_inherit:
         _descend(altering, relation, constraint)
+    elif constraint.was_copied and relation.kind == "r" and children_of(step.schema, table):
+        # Those that inherit are asked for it, and have none.
+        raise UnknownError("a key that a partition has kept", table)
 
 
 def key_needs_column(altering: Altering, table: Relation, column: str) -> None:
