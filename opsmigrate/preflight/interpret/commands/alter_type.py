@@ -162,11 +162,12 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     altering.retyped.append((table, name))
     relation = altering.relation(table)
     column = altering.column(table, name)
-    _require_default(altering, relation, column, new)
+    default = _default_anew(altering, relation, column, new)
     require_free(altering, relation, name)
     remember(altering, relation, name)
     relation = altering.relation(table)
-    step.put(relation.with_column(replace(column, type=new, collation=collation)))
+    anew = replace(column, type=new, collation=collation, default=default)
+    step.put(relation.with_column(anew))
     altering.later(Pass.OLD_CONSTRAINT, lambda: _name_as_parents(altering, table, name))
 
 
@@ -197,18 +198,21 @@ def _name_above(altering: Altering, table: Name, own: Constraint) -> str:
     return own.name
 
 
-def _require_default(altering: Altering, table: Relation, column: Column, new: str) -> None:
-    """Refuse where the default does not become the new type by itself."""
-    if column.default is None:
-        return
+def _default_anew(altering: Altering, table: Relation, column: Column, new: str) -> str | None:
+    """Return the default from then on; refuse where it does not become the new type by itself."""
+    default = column.default
+    if default is None:
+        return None
     schema = altering.step.schema
     place = Place(schema=schema, table=table if column.generated else None, word="default")
-    value = typed(place, parse_expression(column.default))
+    value = typed(place, parse_expression(default))
     if value.type == UNKNOWN:
         # A literal was the old type's already, when it was stored.
         value = replace(coerced(place, value, column.type, "a") or value, text=None)
+        default = f"{default}::{column.type}"
     if coerced(place, value, new, "a") is None:
         altering.refuse("42804", "default-of-another-type", table.name, column=column.name)
+    return default
 
 
 def _retype_sequence(altering: Altering, table: Name, column: Column, new: str) -> None:
