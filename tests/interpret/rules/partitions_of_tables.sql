@@ -225,3 +225,10 @@ CREATE TABLE ra (p date, q text, k integer, extra int); CREATE TABLE rp (p date,
 CREATE TABLE ra (p date, q text, k integer, extra int); CREATE TABLE rp (p date, q text, k integer) PARTITION BY LIST (p); ALTER TABLE rp ATTACH PARTITION ra FOR VALUES IN ('no date')
 CREATE TABLE ra (p date, q text, k integer, extra int); CREATE TABLE rp (p date, q text, k integer) PARTITION BY LIST (p); ALTER TABLE rp ATTACH PARTITION ra FOR VALUES IN ('2020-13-01')
 CREATE TABLE ra (k integer); CREATE TABLE rp (p date, q text, k integer) PARTITION BY HASH (k); ALTER TABLE rp ATTACH PARTITION ra FOR VALUES WITH (modulus 2, remainder 3)
+CREATE TABLE ci (a int, b date) PARTITION BY LIST (a); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); CREATE INDEX ON ci (b); ALTER TABLE ci1 RENAME TO ci9; ALTER TABLE ci ALTER b TYPE int[] USING NULL -- unknown
+CREATE TABLE ci (a int, b date) PARTITION BY LIST (a); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); CREATE INDEX ON ci (b); ALTER INDEX ci1_b_idx RENAME TO own; ALTER TABLE ci ALTER b TYPE timestamp -- unknown
+CREATE TABLE ci (a int, b varchar(3), UNIQUE (a, b)) PARTITION BY LIST (a); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); ALTER INDEX ci1_a_b_key RENAME TO own; ALTER TABLE ci ALTER b TYPE varchar(9) -- unknown
+CREATE TABLE ci (a int, b varchar(3), UNIQUE (a, b)) PARTITION BY LIST (a); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); ALTER TABLE ci ALTER b TYPE varchar(9)
+CREATE TABLE ci (a int, b varchar(3)) PARTITION BY LIST (a); CREATE INDEX ON ci (b) INCLUDE (a); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); ALTER TABLE ci ALTER b TYPE text
+CREATE TABLE ci (a int, b varchar(3)) PARTITION BY LIST (a); CREATE INDEX ON ci (lower(b), b); CREATE TABLE ci1 PARTITION OF ci FOR VALUES IN (1); ALTER TABLE ci ALTER b TYPE text -- unknown
+CREATE TABLE ci (a int, b varchar(3)) PARTITION BY LIST (a); CREATE INDEX own ON ci (b); CREATE TABLE ci1 (a int, b varchar(3)); CREATE INDEX other_name ON ci1 (b); ALTER TABLE ci ATTACH PARTITION ci1 FOR VALUES IN (1); ALTER TABLE ci ALTER b TYPE text -- unknown

@@ -13,18 +13,20 @@ from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
 from opsmigrate.preflight.interpret.collation import is_collatable, own_collation
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
+from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.literals import TEXTS
+from opsmigrate.preflight.interpret.made_names import parts_of_index_name
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by, nodes_in
 from opsmigrate.sql.grammar import parse_expression
-from opsmigrate.sql.names import Name
+from opsmigrate.sql.names import Name, generated_name
 from opsmigrate.sql.types import without_modifier
 
 # What rests on a column and is not in the way, or is looked at by itself.
@@ -195,6 +197,10 @@ def _put_again(altering: Altering, before: Relation, index: Index) -> None:
     )
     made = replace(table.indexes[index.name], keys=keys)
     if index.parent is not None:
+        own = owning_constraint(table, index.name)
+        parts = parts_of_index_name(index, own.kind if own is not None else "")
+        if index.name != generated_name(table.name.name, *parts):
+            raise UnknownError("an index of a partition, called anew", table.name)
         made = replace(made, clustered=False, replica_identity=False)
     altering.step.put(table.with_index(made))
 
