@@ -201,7 +201,12 @@ SELECT n.name, p.proname::text,
              ORDER BY u.n),
        p.prokind::text, format_type(p.prorettype, NULL), l.lanname::text, p.provolatile::text,
        p.proisstrict, pg_get_userbyid(p.proowner)::text, p.prosecdef, e.extname::text,
-       NOT (p.proretset OR p.provariadic <> 0 OR p.pronargdefaults > 0)
+       NOT (p.proretset OR p.provariadic <> 0 OR p.pronargdefaults > 0), p.proretset,
+       p.pronargdefaults, ARRAY(
+           SELECT ARRAY[coalesce(p.proargmodes[u.n], 'i')::text, coalesce(p.proargnames[u.n], ''),
+                        format_type(type, NULL)]
+           FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]))
+                WITH ORDINALITY u (type, n) ORDER BY u.n)
 FROM pg_proc p JOIN n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
