@@ -34,6 +34,7 @@ SELECT current_setting('server_version_num')::int, current_user::text,
                AND oid >= 16384)
 """
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
+# Those that inherit are gone through in this order (find_inheritance_children).
 RELATIONS = """
 WITH {namespaces}
 SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
@@ -55,6 +56,7 @@ LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
     AND d.objsubid = 0 AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+ORDER BY c.oid
 """
 COLUMNS = """
 WITH {namespaces}

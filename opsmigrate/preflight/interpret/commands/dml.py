@@ -114,7 +114,10 @@ def _need_on_conflict(step: Step, table: Relation, clause: Any) -> None:
 
 def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
     """Return what else is written where there is such a row already."""
-    if any(not each.immediate for each in table.indexes.values()):
+    tables = [table, *map(step.known, descendants_of(step.schema, table.name))]
+    # Rows go to the partitions, each with indexes of its own.
+    tables = tables if table.kind == "p" else tables[:1]
+    if any(not index.immediate for each in tables for index in each.indexes.values()):
         _ask_conflict(step, table, "55000")
     updates = label(clause, "action") == "ONCONFLICT_UPDATE"
     _assigned_columns(step, table, clause.target_list)
