@@ -195,7 +195,7 @@ def _any(place: Place, name: str, node: Any) -> Typed:
     element = element_type(base_type(place.schema, right.type))
     if element is None and right.type != UNKNOWN:
         raise refuse("42809", "not-an-array")
-    if right.type == UNKNOWN and left.type != UNKNOWN:
+    if right.type == UNKNOWN:
         coerced(place, right, f"{without_modifier(left.type)}[]", "i")
     one = Typed(type=element or UNKNOWN, volatility=right.volatility)
     return joined([_operated(place, name, [left, one]), right, left], "boolean")
@@ -319,8 +319,6 @@ def _call(place: Place, node: Any) -> Typed:
 
 def _may_be_a_cast(schema: Schema, name: str, parts: Sequence[Typed]) -> bool:
     """Return whether what is called may be a type, or a column of a row."""
-    if not schema.system.functions:
-        return True
     if len(parts) != 1:
         return False
     facts = facts_of(schema, base_type(schema, parts[0].type))
