@@ -195,8 +195,8 @@ def _any(place: Place, name: str, node: Any) -> Typed:
     element = element_type(base_type(place.schema, right.type))
     if element is None and right.type != UNKNOWN:
         raise refuse("42809", "not-an-array")
-    if right.type == UNKNOWN:
-        coerced(place, right, f"{without_modifier(left.type)}[]", "i")
+    # A literal has to be an array, also beside another literal.
+    coerced(place, right, f"{without_modifier(left.type)}[]", "i")
     one = Typed(type=element or UNKNOWN, volatility=right.volatility)
     return joined([_operated(place, name, [left, one]), right, left], "boolean")
 

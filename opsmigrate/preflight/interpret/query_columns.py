@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_
 from opsmigrate.preflight.interpret.collation import OF_NAMES
 from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
-from opsmigrate.preflight.interpret.queries import is_systems, queried
+from opsmigrate.preflight.interpret.queries import queried
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import deparse, nodes_in
@@ -156,8 +156,6 @@ def _relation(query: Query, node: Any, named: Named) -> Item:
     alias = as_stored(node.alias.aliasname or node.relname)
     if not node.schemaname and as_stored(node.relname) in named:
         return Item(alias, _called(named[as_stored(node.relname)], node.alias.colnames))
-    if is_systems(node):
-        raise UnknownError("a relation of PostgreSQL's own in a query")
     relation = queried(query.step, node)
     query.seen.add(relation.name)
     if relation.kind == "S":

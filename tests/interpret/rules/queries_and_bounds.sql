@@ -20,6 +20,10 @@ CREATE VIEW n AS SELECT q.* FROM t
 CREATE VIEW n AS SELECT *
 CREATE VIEW n AS SELECT q.id FROM t
 CREATE VIEW n AS SELECT nope FROM t
+CREATE VIEW n AS SELECT nope FROM t, r
+CREATE VIEW n AS SELECT c.relname FROM pg_class c, t -- unknown
+CREATE VIEW n AS SELECT table_name FROM information_schema.tables -- unknown
+CREATE TABLE n AS SELECT relname FROM pg_catalog.pg_class WHERE false -- unknown
 CREATE VIEW n AS WITH RECURSIVE x AS (SELECT orphan FROM r) SELECT orphan FROM x; ALTER TABLE r DROP COLUMN orphan -- unknown
 SELECT id FROM ft FOR UPDATE -- unknown
 SELECT id FROM m FOR UPDATE -- unknown
