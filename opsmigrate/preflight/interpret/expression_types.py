@@ -173,8 +173,6 @@ def _operator(place: Place, node: Any) -> Typed:
         parts = [typed(place, node.lexpr), typed(place, node.rexpr)]
         compared = _operated(place, "=", parts)
         return joined(parts, parts[0].type) if kind == "AEXPR_NULLIF" else compared
-    if kind not in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE"):
-        raise UnknownError(f"{kind} in an expression")
     parts = [
         typed(place, getattr(node, side)) for side in ("lexpr", "rexpr") if node.HasField(side)
     ]

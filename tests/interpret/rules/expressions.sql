@@ -19,6 +19,20 @@ ALTER TABLE r ADD CHECK (orphan > $1) -- unknown
 ALTER TABLE r ADD CHECK ('a' = ANY ('x'))
 ALTER TABLE r ADD CHECK (orphan = ANY ('{99,x}'))
 ALTER TABLE r ADD CHECK ('a' = ANY ('{a}'))
+CREATE TYPE e AS ENUM ('a'); CREATE DOMAIN de AS e[]; CREATE TABLE n (a e[], b de, CHECK (coalesce(a, b) IS NOT NULL))
+CREATE TABLE n1 (a integer); CREATE TABLE n2 (w n1, CHECK (w = w)); CREATE INDEX ON n2 (w)
+CREATE TABLE n (a bit(3) DEFAULT B'101')
+ALTER TABLE t ADD CHECK (xmin IS NOT NULL)
+ALTER TABLE t ADD CHECK (n OPERATOR(other.=) 1) -- unknown
+ALTER TABLE t ADD CHECK (s SIMILAR TO '[a-z0-9]' OR s NOT SIMILAR TO 'x' ESCAPE '#')
+ALTER TABLE t ADD CHECK (n SIMILAR TO 'x')
+ALTER TABLE t ADD CHECK (n BETWEEN SYMMETRIC 9 AND -9) -- unknown
+CREATE TABLE n (a numeric DEFAULT 'x')
+CREATE TABLE n (a boolean DEFAULT 'nope')
+ALTER TABLE r ADD COLUMN a integer[] DEFAULT '{"1"}' -- unknown
+CREATE FUNCTION abs(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 1'; ALTER TABLE r ADD CHECK (abs(orphan) > 0)
+CREATE TABLE n (a pos DEFAULT 'x')
+CREATE TABLE n (a short DEFAULT 'abcdef')
 ALTER TABLE r ADD CHECK (orphan = ANY (ARRAY[99, 1.5]))
 ALTER TABLE r ADD CHECK (orphan = ANY (nv))
 ALTER TABLE t ADD CHECK (s = ANY ('{a,7}') OR 'x' = ANY (ARRAY[s]))

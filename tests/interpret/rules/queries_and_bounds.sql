@@ -21,6 +21,10 @@ CREATE VIEW n AS SELECT *
 CREATE VIEW n AS SELECT q.id FROM t
 CREATE VIEW n AS SELECT nope FROM t
 CREATE VIEW n AS SELECT nope FROM t, r
+CREATE VIEW n AS SELECT 5000000000 AS a, 5.5 AS b, 99999999999999999999 AS c
+SELECT set_config('search_path', 'other', false); CREATE TABLE n (i integer) -- unknown
+CREATE VIEW n AS VALUES (1) -- unknown
+CREATE TABLE n1 (a text COLLATE german, b text COLLATE "C"); CREATE VIEW n AS SELECT a || b AS x FROM n1 -- unknown
 CREATE VIEW n AS SELECT c.relname FROM pg_class c, t -- unknown
 CREATE VIEW n AS SELECT table_name FROM information_schema.tables -- unknown
 CREATE TABLE n AS SELECT relname FROM pg_catalog.pg_class WHERE false -- unknown

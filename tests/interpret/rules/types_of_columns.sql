@@ -74,6 +74,7 @@ CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamp(6)
 CREATE TABLE n (a time(3)[]); ALTER TABLE n ALTER a TYPE time(4)[]
 SET timezone = 'UTC'; CREATE DOMAIN n1 AS timestamptz; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE n1
 CREATE TABLE n (a pos); ALTER TABLE n ALTER a TYPE pos
+CREATE TABLE n (a varchar(3)); ALTER TABLE n ALTER a TYPE text USING a::text
 SET timezone = 'utc'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
 SET timezone = 'Etc/Universal'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
 SET timezone = 'Europe/Berlin'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
