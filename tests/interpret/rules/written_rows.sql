@@ -119,6 +119,9 @@ DELETE FROM ONLY par
 DELETE FROM pt
 DELETE FROM pt WHERE p = 1
 DELETE FROM pt1
+INSERT INTO trig (n) WITH x AS (DELETE FROM r RETURNING id) SELECT id FROM x -- unknown
+INSERT INTO r (id) SELECT s FROM t
+CREATE TABLE n (a text); INSERT INTO n SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i; CREATE INDEX ON n (a)
 DELETE FROM kp
 DELETE FROM ruled -- unknown
 DELETE FROM v -- unknown
