@@ -90,8 +90,12 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
 
 
 def _after_unknown(recording: Recording) -> Iterator[Case]:
-    """Yield what follows something unknown, interpreted on what is still known."""
+    """Yield what follows something unknown, interpreted on what is still known.
+
+    And on the start, which shows what the unknown statement leaves: it may take too much with it.
+    """
     schema = recording.start
+    earlier: tuple[Statement, ...] = ()
     for each in recording.executed if len(recording.executed) <= SHORT else ():
         [statement] = parse(each.text)
         each = each._replace(rights=None)
@@ -100,8 +104,13 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
             return
         claimed = interpret(schema, statement)
         if schema.tainted or schema.all_tainted:
-            yield Case(recording, schema, statement, each, after.unknown is not None, claimed)
+            case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
+            yield case
+            again = replace(case, before=recording.start, earlier=earlier)
+            if again.interpreted()[1] == claimed:
+                yield again
         schema = after.after if after.unknown is None else claimed[0]
+        earlier = (*earlier, statement)
 
 
 def _too_long(number: int, frame: Any) -> None:
