@@ -464,3 +464,4 @@ COMMENT ON TRIGGER nope ON seq IS 'x'
 COMMENT ON CONSTRAINT nope ON seq IS 'x'
 COMMENT ON RULE nope ON seq IS 'x'
 COMMENT ON POLICY nope ON seq IS 'x'
+COMMENT ON ROLE interpret_migrator IS 'x'; ALTER TABLE ks ADD COLUMN b2 integer -- unknown

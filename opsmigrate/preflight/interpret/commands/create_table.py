@@ -262,8 +262,7 @@ def _put_not_nulls(
 ) -> None:
     """Have the columns say that they have values, and give names to that (18)."""
     keys = {each.name: None for key in wanted if key.kind == "p" for each in key.elements}
-    if is_catalogued(step.schema):
-        _require_one_not_null(step, table, [*elements.not_nulls, *keys.items()])
+    _require_one_not_null(step, table, [*elements.not_nulls, *keys.items()])
     for name, node in _named_first(elements.not_nulls):
         relation = step.known(table)
         if name not in relation.columns:
