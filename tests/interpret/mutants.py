@@ -5,7 +5,8 @@ server is asked once, for the lists of statements (listed.py), and then no more.
 another major is left out, unless `--kept` gives what a server of it did, written by `--record`.
 
 A mutant is noticed where a statement that was right differs, is no longer understood, is no longer
-read to its end, needs other rights than the server was seen to ask for, or ends in an exception.
+read to its end, what the server raises is no longer foretold, other rights are needed than the
+server was seen to ask for, or it ends in an exception.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
 
     And on the start, which shows what the unknown statement leaves: it may take too much with it.
     """
-    schema = recording.start
+    schema, known = recording.start, True
     earlier: tuple[Statement, ...] = ()
     for each in recording.executed if len(recording.executed) <= SHORT else ():
         [statement] = parse(each.text)
@@ -103,12 +104,13 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
         if after.differences:
             return
         claimed = interpret(schema, statement)
-        if schema.tainted or schema.all_tainted:
+        if not known:
             case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
             yield case
             again = replace(case, before=recording.start, earlier=earlier)
             if again.interpreted()[1] == claimed:
                 yield again
+        known = known and after.unknown is None
         schema = after.after if after.unknown is None else claimed[0]
         earlier = (*earlier, statement)
 
@@ -137,9 +139,22 @@ def noticed(case: Case) -> str | None:
         return found.differences[0].kind
     if found.effects.unread and not case.claimed[1].unread:
         return "unread"
+    if _is_foretold(each, case.claimed[1]) and not _is_foretold(each, found.effects):
+        return "no longer foretold"
     if found.unknown is not None and not case.unknown:
         return "unknown"
     return "rights" if _needs_others(case, found.effects) else None
+
+
+def _is_foretold(each: Executed, effects: Effects) -> bool:
+    """Return whether what the server raised was refused, or asked of the rows, and not only read.
+
+    What is not read may raise nearly anything, which hides that nothing looks for this.
+    """
+    state = each.happened.sqlstate
+    refused = [effects.refusal.sqlstate] if effects.refusal is not None else []
+    states = (*refused, *(question.sqlstate for question in effects.questions))
+    return state is not None and effects.unknown is None and state.startswith(states)
 
 
 def _needs_others(case: Case, effects: Effects) -> bool:

@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.step import Command, Step
 
 
 def explain(step: Step, node: Any) -> None:
-    """EXPLAIN: what it explains is locked and looked at, and not done."""
+    """EXPLAIN: what it explains is locked and looked at, and done for ANALYZE alone."""
     kind = node.query.WhichOneof("node")
     command = dml.COMMANDS.get(kind)
     names = {each.def_elem.defname for each in node.options}
@@ -20,7 +20,8 @@ def explain(step: Step, node: Any) -> None:
     schema = step.schema
     command(step, getattr(node.query, kind))
     if "analyze" in names:
-        raise UnknownError("EXPLAIN of what is done", rights_told=True)
+        # It is done, too.
+        return
     step.schema = schema
     step.effects.writes_rows.clear()
     step.effects.assigned.clear()
