@@ -133,6 +133,7 @@ CREATE TABLE n AS SELECT nope(id) FROM t
 CREATE TABLE n (a _int4) -- unknown
 CREATE TABLE t (a int PRIMARY KEY, b int PRIMARY KEY)
 CREATE TABLE t (a integer, UNIQUE (a) INCLUDE (nope))
+CREATE TABLE t (a integer, UNIQUE (nope))
 CREATE TABLE n (LIKE t INCLUDING ALL) -- unknown
 CREATE TABLE n (LIKE comp) -- unknown
 CREATE TABLE n (LIKE v) -- unknown
