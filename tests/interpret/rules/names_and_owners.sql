@@ -464,3 +464,5 @@ COMMENT ON TRIGGER nope ON seq IS 'x'
 COMMENT ON CONSTRAINT nope ON seq IS 'x'
 COMMENT ON RULE nope ON seq IS 'x'
 COMMENT ON POLICY nope ON seq IS 'x'
+COMMENT ON ROLE interpret_migrator IS 'x'; ALTER TABLE ks ADD COLUMN b2 integer -- unknown
+GRANT SELECT ON LARGE OBJECT 99 TO PUBLIC; ALTER TABLE ks ADD COLUMN b2 integer -- unknown

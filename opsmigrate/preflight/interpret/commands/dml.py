@@ -228,8 +228,7 @@ def _take_next(step: Step, table: Relation, targets: Any) -> None:
         for each in targets
         if each.res_target.val.WhichOneof("node") == "set_to_default"
     }
-    if anew:
-        lock_sequences(step, table, tuple(table.columns.keys() - anew), certain=False)
+    lock_sequences(step, table, tuple(table.columns.keys() - anew), certain=False)
 
 
 def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, ...]:
@@ -355,6 +354,7 @@ def _target(step: Step, node: Any, *events: str, named: bool = True) -> Relation
     """Return the table that is written, as these do; what is no table needs at least the same."""
     if is_systems(node):
         step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
+        raise UnknownError("rows of PostgreSQL's own", rights_told=True)
     table = queried(step, node)
     if table.kind not in "rp" or table.rules:
         for event in events:

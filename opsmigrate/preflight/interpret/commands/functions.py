@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.commands.parameters import (
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type
-from opsmigrate.preflight.interpret.named import find_routine, name_parts
+from opsmigrate.preflight.interpret.named import name_parts, routine_named
 from opsmigrate.preflight.interpret.queries import queried
 from opsmigrate.preflight.interpret.schema import Function, Signature
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -195,9 +195,7 @@ def _check_body(step: Step, made: Function, node: Any) -> None:
 
 def alter(step: Step, node: Any) -> None:
     """Do what `node`, an AlterFunctionStmt, says."""
-    found = find_routine(step, label(node, "objtype"), node.func)
-    if found is None:
-        return
+    found = routine_named(step, label(node, "objtype"), node.func)
     step.effects.need("OWNER", "function", (*found.name, *found.arguments))
     changed = _with_options(step, step.schema.functions[found], node.actions)
     step.schema = replace(step.schema, functions={**step.schema.functions, found: changed})
