@@ -169,6 +169,21 @@ def require_functions(step: Step, node: Any) -> None:
             _functions_named(step, each.schema, each.name)
 
 
+def need_of_functions(step: Step, node: Any) -> None:
+    """Note who may call what others have made, where an expression is computed now."""
+    for each in functions_called(node):
+        if each.schema in SYSTEM_SCHEMAS:
+            continue
+        named = _functions_named(step, each.schema, each.name)
+        # Which one of them, the arguments say.
+        is_one = len(named) == 1 and each.name not in step.schema.system.functions
+        for function in named:
+            name = function.signature.name
+            step.effects.rights.append(
+                Right(privilege="EXECUTE", object_kind="function", name=name, certain=is_one)
+            )
+
+
 def _functions_named(step: Step, schema: str | None, name: str) -> list[Function]:
     homes = (schema,) if schema else step.schema.search_path
     named = [

@@ -20,6 +20,7 @@ from opsmigrate.preflight.interpret.expression_types import Place, coerced, type
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
+from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.renaming import rename_part
 from opsmigrate.preflight.interpret.rewriting import (
     column_of_row_type,
@@ -117,6 +118,8 @@ def _ask(step: Step, table: Relation, column: Column, using: Any) -> None:
     """Note what the rows may be refused for, as they are written anew."""
     if table.kind != "r":
         return
+    if using is not None:
+        need_of_functions(step, using)
     expression = deparse(using) if using is not None else None
     kinds = [("22", "cast")]
     if using is not None and column.not_null:

@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
+from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.values import ask_expression
@@ -140,7 +141,9 @@ def ask_check(step: Step, table: Relation, made: Constraint) -> None:
     """Note that the rows are read for one that contradicts."""
     if made.validated and table.kind == "r":
         step.effects.scans.add(table.name)
-        ask_expression(step, table, parse_expression(made.condition or "true"))
+        condition = parse_expression(made.condition or "true")
+        need_of_functions(step, condition)
+        ask_expression(step, table, condition)
         step.effects.questions.append(
             Question(
                 sqlstate="23514",

@@ -26,6 +26,7 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
+from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.rewriting import require_no_column_of, require_not_within
 from opsmigrate.preflight.interpret.schema import Column, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
@@ -156,6 +157,8 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     nothing = is_nothing(step.schema, column, value)
     text = None if nothing else deparse(definition.default)
     step.put(relation.with_column(replace(column, default=text)))
+    if column.generated != "v" and not nothing and relation.kind == "r":
+        need_of_functions(step, definition.default)
     if column.generated == "s" or (
         not column.generated and is_filled_anew(step, column.type, value)
     ):

@@ -14,6 +14,7 @@ from opsmigrate.preflight.interpret.commands.column_definition import default_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Typed
 from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.schema import Column, Schema
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
@@ -82,6 +83,7 @@ def _set_expression(altering: Altering, table: Name, name: str, node: Any) -> No
     default_of(step, relation, found, node)
     step.put(relation.with_column(replace(found, default=deparse(node))))
     altering.rewrite(table)
+    need_of_functions(step, node)
 
 
 def _prepare_drop_expression(altering: Altering, table: Name, command: Any) -> None:

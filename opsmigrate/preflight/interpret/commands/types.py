@@ -15,12 +15,13 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
+from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
 from opsmigrate.preflight.interpret.rewriting import column_of, column_of_row_type
 from opsmigrate.preflight.interpret.schema import TEMPORARY, Column, Relation, Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
-from opsmigrate.sql.expressions import deparse
+from opsmigrate.sql.expressions import deparse, parse_expression
 from opsmigrate.sql.names import Name, chosen_name, range_name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.renamed import with_label
@@ -272,6 +273,8 @@ def _validate(step: Step, own: Type, node: Any) -> None:
 
 def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
     """Have every column of the domain, or of a domain on it, read (get_rels_with_domain)."""
+    if condition is not None:
+        need_of_functions(step, parse_expression(condition))
     names, size = {own.name}, 0
     while size < len(names):
         size = len(names)
