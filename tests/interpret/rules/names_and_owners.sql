@@ -464,3 +464,14 @@ COMMENT ON TRIGGER nope ON seq IS 'x'
 COMMENT ON CONSTRAINT nope ON seq IS 'x'
 COMMENT ON RULE nope ON seq IS 'x'
 COMMENT ON POLICY nope ON seq IS 'x'
+CREATE POLICY x ON pt USING (true); ALTER POLICY x ON pt RENAME TO y
+ALTER DOMAIN short ADD CONSTRAINT c1 CHECK (VALUE <> 'x'); ALTER DOMAIN short ADD CONSTRAINT c2 CHECK (VALUE <> 'y'); ALTER DOMAIN short RENAME CONSTRAINT c2 TO c1
+CREATE FUNCTION stable_f(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END'; ALTER TABLE t ALTER n SET DEFAULT stable_f(1); ALTER FUNCTION stable_f(text) RENAME TO g -- unknown
+ALTER TABLE t ADD CONSTRAINT og CHECK (n::oid <> 'other.t'::regclass::oid); ALTER SCHEMA other RENAME TO other2 -- unknown
+CREATE INDEX og ON t (n) WHERE n::oid <> 'other.t'::regclass::oid; ALTER SCHEMA other RENAME TO other2 -- unknown
+CREATE POLICY og ON t USING (n::oid <> 'other.t'::regclass::oid); ALTER SCHEMA other RENAME TO other2 -- unknown
+CREATE POLICY n ON r USING (EXISTS (SELECT 1 FROM casc c WHERE c.id = r.id)); ALTER TABLE r RENAME id TO i2 -- unknown
+ALTER TABLE ruled RENAME n TO m
+CREATE RULE r2 AS ON UPDATE TO ruled WHERE old.n > 1 DO INSTEAD NOTHING; ALTER TABLE ruled RENAME n TO m -- unknown
+ALTER TABLE ONLY grand RENAME own TO own2
+ALTER TABLE ONLY grand RENAME x TO own2
