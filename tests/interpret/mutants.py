@@ -5,7 +5,8 @@ server is asked once, for the lists of statements (listed.py), and then no more.
 another major is left out, unless `--kept` gives what a server of it did, written by `--record`.
 
 A mutant is noticed where a statement that was right differs, is no longer understood, is no longer
-read to its end, needs other rights than the server was seen to ask for, or ends in an exception.
+read to its end or refused, needs other rights than the server was seen to ask for, or ends in an
+exception.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
 def _after_unknown(recording: Recording) -> Iterator[Case]:
     """Yield what follows something unknown, interpreted on what is still known."""
     schema = recording.start
+    earlier: tuple[Statement, ...] = ()
     for each in recording.executed if len(recording.executed) <= SHORT else ():
         [statement] = parse(each.text)
         each = each._replace(rights=None)
@@ -100,7 +102,10 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
             return
         claimed = interpret(schema, statement)
         if schema.tainted or schema.all_tainted:
-            yield Case(recording, schema, statement, each, after.unknown is not None, claimed)
+            case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
+            yield case
+            yield replace(case, before=recording.start, earlier=earlier)
+        earlier = (*earlier, statement)
         schema = after.after if after.unknown is None else claimed[0]
 
 
@@ -130,6 +135,9 @@ def noticed(case: Case) -> str | None:
         return "unread"
     if found.unknown is not None and not case.unknown:
         return "unknown"
+    if case.claimed[1].refusal and each.happened.sqlstate and not found.effects.refusal:
+        # Of what is not read, the server may refuse anything.
+        return "refusal"
     return "rights" if _needs_others(case, found.effects) else None
 
 
