@@ -9,7 +9,7 @@ from opsmigrate.sql.statement import Node, Statement
 
 MERGES = NULLS_NOT_DISTINCT = SETS_COLUMNS = 150_000
 SETS_EXPRESSIONS = 170_000
-NAMES_NOT_NULL = KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = 180_000
+NAMES_NOT_NULL = KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = VACUUMS_ONLY = 180_000
 NEVER = 0
 
 
@@ -26,6 +26,9 @@ def _needed(part: Node) -> int:
         return MERGES
     if part.kind == "IndexStmt":
         return NULLS_NOT_DISTINCT if part.value.nulls_not_distinct else NEVER
+    if part.kind == "VacuumRelation":
+        named = part.value.HasField("relation")
+        return VACUUMS_ONLY if named and not part.value.relation.inh else NEVER
     if part.kind == "AlterTableCmd":
         return SETS_EXPRESSIONS if label(part.value, "subtype") == "AT_SetExpression" else NEVER
     if part.kind == "ATAlterConstraint":

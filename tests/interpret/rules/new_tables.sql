@@ -143,3 +143,7 @@ CREATE TABLE n (a nope) INHERITS (nope) PARTITION BY LIST (b)
 CREATE TABLE n (x text GENERATED ALWAYS AS IDENTITY) INHERITS (par)
 CREATE TABLE n (x integer GENERATED ALWAYS AS (1) STORED) INHERITS (par) -- unknown
 CREATE TABLE n (z integer GENERATED ALWAYS AS IDENTITY) INHERITS (par)
+CREATE TABLE n (a regtype); ALTER TABLE n ALTER a SET STORAGE MAIN -- unknown
+CREATE TABLE n (i int) WITH (autovacuum_enabled) -- unknown
+CREATE TABLE n (i int) WITH (autovacuum_enabled = true)
+CREATE TABLE n (i int) WITH (fillfactor = 'x') -- unknown
