@@ -25,7 +25,6 @@ import opsmigrate.preflight.interpret as package
 from opsmigrate.preflight.interpret.effects import Effects
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.schema import Schema
-from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
 from tests.interpret.changed_rules import FOLDER, Mutant, all_mutants, changed, made_at_import
@@ -92,21 +91,20 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
 
 def _after_unknown(recording: Recording) -> Iterator[Case]:
     """Yield what follows something unknown, interpreted on what is still known."""
-    schema = recording.start
+    if len(recording.executed) > SHORT:
+        return
     earlier: tuple[Statement, ...] = ()
-    for each in recording.executed if len(recording.executed) <= SHORT else ():
-        [statement] = parse(each.text)
-        each = each._replace(rights=None)
-        after = judged(schema, statement, each.happened, each.server, recording.is_same)
-        if after.differences:
+    for each, (schema, found) in zip(recording.executed, recording.going_on(), strict=True):
+        if found.differences:
             return
-        claimed = interpret(schema, statement)
+        statement, unknown = found.statement, found.unknown is not None
         if schema.tainted or schema.all_tainted:
-            case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
+            each = each._replace(rights=None)
+            claimed = interpret(schema, statement)
+            case = Case(recording, schema, statement, each, unknown, claimed)
             yield case
             yield replace(case, before=recording.start, earlier=earlier)
         earlier = (*earlier, statement)
-        schema = after.after if after.unknown is None else claimed[0]
 
 
 def _too_long(number: int, frame: Any) -> None:
