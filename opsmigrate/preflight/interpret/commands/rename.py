@@ -120,8 +120,6 @@ def _column(step: Step, node: Any, new: str) -> None:
     old = as_stored(node.subname)
     if table.of_type is not None:
         step.refuse("42809", "typed-table", relation=table.name)
-    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", table.name)
     for each in _typed_tables(step, node, table.name):
         _column_with_family(step, each, (old, new))
     if not node.relation.inh and children_of(step.schema, table.name):
