@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -204,7 +204,7 @@ def _others(each: Executed, before: Schema, statement: Statement) -> Iterator[Di
 @contextmanager
 def on_ground(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lead the connection to a database of its own with the objects of ground.py."""
-    with connection.copy().cursor() as cursor:
+    with closing(connection.copy()) as maintenance, maintenance.cursor() as cursor:
         cursor.execute(MAKE_ROLES)
         template = _template(connection, cursor)
     with own_database(connection, f"TEMPLATE {template}", SEARCH_PATH):

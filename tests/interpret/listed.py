@@ -7,7 +7,7 @@ server was asked with all rights, and with each right taken away.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
@@ -89,7 +89,7 @@ def recorded(
 @contextmanager
 def _template(connection: BaseDatabaseWrapper, text: str) -> Iterator[str]:
     name = f"interpret_listed_{token_hex(4)}"
-    with connection.copy().cursor() as cursor:
+    with closing(connection.copy()) as maintenance, maintenance.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
         copy = connection.copy()
         copy.settings_dict["NAME"] = name

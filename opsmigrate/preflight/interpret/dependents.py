@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.mentions import (
     calls,
@@ -50,10 +51,18 @@ KEYS = ("p", "u", "x")
 
 def dependents(schema: Schema, thing: Thing) -> Found:
     """Yield what rests directly on the object, its own parts too; some may come twice."""
-    yield from schema.dependencies.get(thing, ())
+    for each in schema.dependencies.get(thing, ()):
+        if not _is_gone(schema, each.by):
+            yield each
     rule = RULES.get(thing.kind)
     if rule is not None:
         yield from rule(schema, thing)
+
+
+def _is_gone(schema: Schema, thing: Thing) -> bool:
+    """Return whether it was a trigger of a partition, detached since the catalog was read."""
+    table = schema.relations.get(thing.name) if thing.kind == "trigger" else None
+    return table is not None and thing.part not in table.triggers
 
 
 def owner_of(schema: Schema, thing: Thing) -> Thing | None:
@@ -81,6 +90,7 @@ def _of_relation(schema: Schema, thing: Thing) -> Found:
         yield from (Dependency(Thing(kind, table.name, name), AUTO) for name in parts)
     yield from (Dependency(Thing("rule", table.name, name), AUTO) for name in table.rules)
     yield from (Dependency(Thing("statistics", table.name, s), AUTO) for s in table.statistics)
+    yield from _sequences_of(schema, table.name, SYSTEM_COLUMNS)
     yield from _on_relation(schema, table)
 
 
@@ -133,8 +143,14 @@ def _elsewhere(schema: Schema, table: Name, name: str) -> Found:
         for key in other.constraints.values():
             if key.target == table and name in key.to_columns:
                 yield Dependency(constraint(other.name, key.name))
+    yield from _sequences_of(schema, table, frozenset({name}))
+
+
+def _sequences_of(schema: Schema, table: Name, columns: frozenset[str]) -> Found:
+    for other in schema.relations.values():
         facts = other.sequence
-        if facts is not None and facts.owner == (table, name):
+        owner = None if facts is None else facts.owner
+        if facts is not None and owner is not None and owner[0] == table and owner[1] in columns:
             yield Dependency(relation(other.name), INTERNAL if facts.internal else AUTO)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from opsmigrate.postgres.names import LONGEST_NAME
-from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.interpret.schema import Index, Relation, Schema
 from opsmigrate.sql.names import Name, chosen_name
+
+# pg_constraint.contype -> how the name of its index ends.
+LABELS = {"p": "pkey", "u": "key", "x": "excl"}
 
 
 def has_constraint(table: Relation, name: str) -> bool:
@@ -53,6 +56,16 @@ def relation_name(
         label,
         lambda name: schema.is_taken(Name(table.schema, name)) or name in taken,
     )
+
+
+def parts_of_index_name(index: Index, kind: str) -> tuple[str, str]:
+    """Return the columns' part and the label for an index of a constraint of the kind, "" for none.
+
+    As ChooseIndexName() takes them for the copy that a partition gets.
+    """
+    label = LABELS.get(kind, "idx")
+    columns = index.named or [str(key.column) for key in index.keys] + list(index.include)
+    return "" if kind == "p" else of_columns(told_apart(columns)), label
 
 
 def of_columns(names: Sequence[str]) -> str:

@@ -39,15 +39,22 @@ def _elements(partition_key: str) -> list[Any]:
 def require_partition_key(
     step: Step, table: Relation, keys: Sequence[Key], operators: Sequence[str]
 ) -> None:
-    """Refuse a unique index that does not have all columns by which a table is partitioned."""
+    """Refuse a unique index that does not have all columns by which a table is partitioned.
+
+    A key by another collation than the partitions' is another one (DefineIndex).
+    """
     columns = partition_columns(table.partition_key or "")
     if None in columns:
         step.refuse("0A000", "partitioned-by-expression", relation=table.name)
-    has = {key.column: operators[place] if operators else "=" for place, key in enumerate(keys)}
+    if any(each.collation for each in _elements(table.partition_key or "")):
+        raise UnknownError("a partition key with a collation of its own", table.name)
     for name in columns:
-        if has.get(name) is None:
+        places = [
+            place for place, key in enumerate(keys) if key.column == name and key.collation is None
+        ]
+        if not places:
             step.refuse("0A000", "without-partition-key", relation=table.name, column=name)
-        if has[name] != "=":
+        if operators and operators[places[0]] != "=":
             step.refuse("0A000", "partition-key-not-equal", relation=table.name, column=name)
 
 

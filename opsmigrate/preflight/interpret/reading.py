@@ -261,6 +261,7 @@ def _constraint(read: _Catalog, row: Row) -> Constraint:
         condition=condition,
         operators=tuple(operators or ()),
         parent=read.constraint_names.get(parent),
+        was_copied=kind not in "cn" and not no_inherit,
     )
 
 

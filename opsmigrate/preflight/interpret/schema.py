@@ -69,6 +69,8 @@ class Constraint:
     operators: tuple[str, ...] = ()
     # Of another constraint, of a parent: (relation, name).
     parent: tuple[Name, str] | None = None
+    # A key that a partition has kept, perhaps: tables that inherit are asked for it as it goes.
+    was_copied: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

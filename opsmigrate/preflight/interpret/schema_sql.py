@@ -174,7 +174,7 @@ SELECT q.seqrelid, format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.
        q.seqcache, q.seqcycle, d.refobjid, a.attname::text, coalesce(d.deptype = 'i', false)
 FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = q.seqrelid
-    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid <> 0 AND d.deptype IN ('a', 'i')
 LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 """
 # Neither those that relations made, nor arrays.

@@ -147,3 +147,12 @@ CREATE TABLE n (a regtype); ALTER TABLE n ALTER a SET STORAGE MAIN -- unknown
 CREATE TABLE n (i int) WITH (autovacuum_enabled) -- unknown
 CREATE TABLE n (i int) WITH (autovacuum_enabled = true)
 CREATE TABLE n (i int) WITH (fillfactor = 'x') -- unknown
+CREATE MATERIALIZED VIEW absent.n4 AS SELECT absent FROM public.absent
+CREATE VIEW absent.n4 AS SELECT absent FROM public.absent
+CREATE TABLE absent.n4 AS SELECT absent FROM public.absent
+CREATE VIEW absent.n4 AS SELECT nothing FROM t
+CREATE MATERIALIZED VIEW absent.n4 AS SELECT nothing FROM t
+CREATE TABLE absent.n4 AS SELECT nothing FROM t
+SELECT nothing INTO absent.n4 FROM t
+CREATE TABLE absent.n4 AS SELECT 1 AS one
+CREATE TABLE IF NOT EXISTS absent.n4 AS SELECT nothing FROM t

@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.coercion import UNKNOWN, has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
+from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
@@ -50,8 +51,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
         # Before anything is looked at (transformAlterTableStmt).
         typed(Place(schema=step.schema, table=relation, word="using"), using)
     column = altering.column(table, name)
-    # The sequence of a partition's column is its parent's.
-    if column.identity and relation.bound is None:
+    # The sequence of a partition's column is its parent's; before, a partition has one of its own.
+    own = relation.bound is None or step.schema.version < IDENTITY_OF_PARTITIONS
+    if column.identity and own:
         _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
@@ -60,7 +62,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     collation = None
     if node.HasField("coll_clause"):
         collation = collation_of(step, node.coll_clause, new)
-    _require_cast(altering, relation, column, new, using)
+    if column.generated != "v":
+        # Of a virtual column, only its expression is cast (ATExecAlterColumnType).
+        _require_cast(altering, relation, column, new, using)
     _require_no_column_of_it(altering, relation, column)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
@@ -73,13 +77,14 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
+    # The table before those below it (ATRewriteCatalogs).
+    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
     for child in children:
         altering.lock(child)
         inherited = altering.column(child, name)
         if inherited.parents > 1:
             raise UnknownError("a column of several parents", table, child)
         _prepare_one(altering, child, name, node, recursing=True)
-    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
 
 
 def _require_no_column_of_it(altering: Altering, table: Relation, column: Column) -> None:
@@ -157,11 +162,12 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     altering.retyped.append((table, name))
     relation = altering.relation(table)
     column = altering.column(table, name)
-    _require_default(altering, relation, column, new)
+    default = _default_anew(altering, relation, column, new)
     require_free(altering, relation, name)
     remember(altering, relation, name)
     relation = altering.relation(table)
-    step.put(relation.with_column(replace(column, type=new, collation=collation)))
+    anew = replace(column, type=new, collation=collation, default=default)
+    step.put(relation.with_column(anew))
     altering.later(Pass.OLD_CONSTRAINT, lambda: _name_as_parents(altering, table, name))
 
 
@@ -192,18 +198,21 @@ def _name_above(altering: Altering, table: Name, own: Constraint) -> str:
     return own.name
 
 
-def _require_default(altering: Altering, table: Relation, column: Column, new: str) -> None:
-    """Refuse where the default does not become the new type by itself."""
-    if column.default is None:
-        return
+def _default_anew(altering: Altering, table: Relation, column: Column, new: str) -> str | None:
+    """Return the default from then on; refuse where it does not become the new type by itself."""
+    default = column.default
+    if default is None:
+        return None
     schema = altering.step.schema
     place = Place(schema=schema, table=table if column.generated else None, word="default")
-    value = typed(place, parse_expression(column.default))
+    value = typed(place, parse_expression(default))
     if value.type == UNKNOWN:
         # A literal was the old type's already, when it was stored.
         value = replace(coerced(place, value, column.type, "a") or value, text=None)
+        default = f"{default}::{column.type}"
     if coerced(place, value, new, "a") is None:
         altering.refuse("42804", "default-of-another-type", table.name, column=column.name)
+    return default
 
 
 def _retype_sequence(altering: Altering, table: Name, column: Column, new: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.thing import constraint as thing_of
@@ -49,7 +51,7 @@ def drop_constraint(
     recursing: bool = False,
 ) -> None:
     """Drop a constraint, and those of the descendants that came from it."""
-    relation = altering.relation(table)
+    step, relation = altering.step, altering.relation(table)
     if constraint.parents and not recursing:
         altering.refuse("42P16", "inherited-constraint", table, name=constraint.name)
     if constraint.kind == "n":
@@ -57,9 +59,15 @@ def drop_constraint(
         key_needs_column(altering, relation, column)
         if relation.columns[column].identity:
             altering.refuse("55000", "identity", table, column=column)
-    drop(altering.step, [thing_of(table, constraint.name)], cascade=cascade)
+    if constraint.target is not None and constraint.target != table:
+        # Even where the constraint has no triggers there (ATExecDropConstraint).
+        step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    drop(step, [thing_of(table, constraint.name)], cascade=cascade)
     if constraint.kind in "cn" and not constraint.no_inherit:
         _descend(altering, relation, constraint)
+    elif constraint.was_copied and relation.kind == "r" and children_of(step.schema, table):
+        # Those that inherit are asked for it, and have none.
+        raise UnknownError("a key that a partition has kept", table)
 
 
 def key_needs_column(altering: Altering, table: Relation, column: str) -> None:

@@ -89,7 +89,11 @@ def without_parent(parent: Relation, child: Relation) -> Relation:
             for other in parent.constraints.values()
         )
         inherits = of_parent or ((named or not_null) and each.parents)
-        constraints[name] = replace(_freed(each), parent=None) if inherits else each
+        if inherits:
+            was_copied = each.was_copied or of_parent
+            constraints[name] = replace(_freed(each), parent=None, was_copied=was_copied)
+        else:
+            constraints[name] = each
     parents = tuple(each for each in child.parents if each != parent.name)
     return replace(child, columns=columns, constraints=constraints, parents=parents)
 

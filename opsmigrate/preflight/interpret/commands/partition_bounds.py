@@ -50,13 +50,14 @@ def _hash(node: Any) -> str:
 
 
 def require_bound(step: Step, parent: Relation, node: Any) -> None:
-    """Refuse a bound of another kind than the table's partitions have (transformPartitionBound)."""
+    """Refuse what transformPartitionBound() does: another kind of bound, and what is no value."""
     key = (parent.partition_key or "").lower()
     wrong = node.is_default and key.startswith("hash")
     if wrong or not (node.is_default or key.startswith(node.strategy)):
         step.refuse("42P16", "other-kind-of-bound", relation=parent.name)
     if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
         step.refuse("42P16", "remainder", relation=parent.name)
+    _require_constants(step, parent, node)
 
 
 def _require_constants(step: Step, parent: Relation, node: Any) -> None:
@@ -93,7 +94,6 @@ def _require_value(step: Step, parent: Relation, type_: str, node: Any) -> None:
 def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
     """Return the bound; the default partition may have rows that belong to it."""
     require_bound(step, parent, node)
-    _require_constants(step, parent, node)
     bound = _bound_of(node)
     if any(_is_converted(each.type) for each in parent.columns.values()):
         raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)

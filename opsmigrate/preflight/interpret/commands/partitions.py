@@ -13,6 +13,7 @@ from opsmigrate.postgres.lock_modes import (
 )
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
 from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
 from opsmigrate.preflight.interpret.commands.partition_bounds import (
     DEFAULT,
@@ -24,17 +25,15 @@ from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.made_names import of_columns, relation_name, told_apart
+from opsmigrate.preflight.interpret.made_names import parts_of_index_name, relation_name
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import columns_used_by, same_expression
 from opsmigrate.sql.names import Name
 
-IDENTITY_OF_PARTITIONS = 170_000
 # Before, at least in 14, DETACH takes the parts of a partition's own key for those of its table.
 TELLS_KEYS_APART = 160_000
 WRONG_KIND_FIRST = 180_000
-LABELS = {"p": "pkey", "u": "key", "x": "excl"}
 
 
 def partition(step: Step, node: Any, table: Relation) -> Relation:
@@ -96,11 +95,9 @@ def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> Non
     if not index.named and any(key.column is None for key in index.keys):
         raise UnknownError("an index with an expression", table, parent.name)
     own = owning_constraint(parent, index.name)
-    label = LABELS[own.kind] if own is not None else "idx"
+    column, label = parts_of_index_name(index, own.kind if own is not None else "")
     if label == "pkey" and any(each.primary for each in step.known(table).indexes.values()):
         step.refuse("42P16", "two-primary-keys", relation=table)
-    columns = index.named or [str(key.column) for key in index.keys] + list(index.include)
-    column = "" if label == "pkey" else of_columns(told_apart(columns))
     name = relation_name(step.schema, table, column, label, constraint=own is not None)
     copy = replace(
         index,

@@ -13,18 +13,20 @@ from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
 from opsmigrate.preflight.interpret.collation import is_collatable, own_collation
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
+from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
-from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.literals import TEXTS
+from opsmigrate.preflight.interpret.made_names import parts_of_index_name
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by, nodes_in
 from opsmigrate.sql.grammar import parse_expression
-from opsmigrate.sql.names import Name
+from opsmigrate.sql.names import Name, generated_name
 from opsmigrate.sql.types import without_modifier
 
 GENERATED_IS_IN_USE = 150_000
@@ -129,7 +131,9 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
 
     def act() -> None:
         relation = altering.relation(table.name)
-        _keep_collations(altering, table, index)
+        if index.name not in relation.indexes:
+            return
+        _put_again(altering, table, index)
         after = _sorted_by(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
         kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
@@ -138,7 +142,29 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
 
     # What they say is read for all indexes before any is made (ATPostAlterTypeCleanup).
     altering.later(Pass.ALTER_TYPE, lambda: _require_expressions(altering, table, index))
+    altering.later(Pass.ALTER_TYPE, lambda: _require_no_key_to_copies(altering, table, index))
     altering.later(Pass.OLD_INDEX, act)
+
+
+def _require_no_key_to_copies(altering: Altering, table: Relation, index: Index) -> None:
+    """Refuse where a foreign key to a partition alone rests on its copy, which goes along."""
+    schema = altering.step.schema
+    for name in children_of(schema, table.name) if table.kind == "p" else ():
+        child = schema.relations[name]
+        for copy in child.indexes.values():
+            if copy.parent != Name(table.name.schema, index.name):
+                continue
+            for holder in _keys_resting_on(schema, child, copy):
+                altering.refuse("2BP01", "used-by-another", table.name, holder=holder)
+            _require_no_key_to_copies(altering, child, copy)
+
+
+def _keys_resting_on(schema: Schema, table: Relation, index: Index) -> Iterator[str]:
+    for other in schema.relations.values():
+        for key in other.constraints.values():
+            rests = key.kind == "f" and key.target == table.name and key.index == index.name
+            if rests and key.parent is None:
+                yield key.name
 
 
 def _sorted_by(altering: Altering, table: Relation, index: Index) -> list[Any]:
@@ -156,8 +182,11 @@ def _facts(schema: Schema, table: Relation, index: Index) -> list[tuple[str, Nam
     ]
 
 
-def _keep_collations(altering: Altering, before: Relation, index: Index) -> None:
-    """What a key says of its collation, it says again; it is noted where the column has another."""
+def _put_again(altering: Altering, before: Relation, index: Index) -> None:
+    """What a key says of its collation, it says again; it is noted where the column has another.
+
+    An index that a partition has from above is made as a copy: what was said of it alone is lost.
+    """
     table, schema = altering.relation(before.name), altering.step.schema
     keys = tuple(
         replace(key, collation=None)
@@ -165,7 +194,14 @@ def _keep_collations(altering: Altering, before: Relation, index: Index) -> None
         else key
         for key in index.keys
     )
-    altering.step.put(table.with_index(replace(table.indexes[index.name], keys=keys)))
+    made = replace(table.indexes[index.name], keys=keys)
+    if index.parent is not None:
+        own = owning_constraint(table, index.name)
+        parts = parts_of_index_name(index, own.kind if own is not None else "")
+        if index.name != generated_name(table.name.name, *parts):
+            raise UnknownError("an index of a partition, called anew", table.name)
+        made = replace(made, clustered=False, replica_identity=False)
+    altering.step.put(table.with_index(made))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -10,7 +10,7 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE, ROW_SHAR
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import condition_holds
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
@@ -255,6 +255,12 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
         # What it reads, it has to read wherever it puts that.
         read(step, query)
         raise UnknownError(error.unknown.why, rights_told=True) from error
+    except RefusedError:
+        # The query is looked at before the place of what is made (transformCreateTableAsStmt).
+        schema, plain = range_name(into.rel)
+        read(step, query)
+        _analysed(step, Name(schema or "", plain), query)
+        raise
     step.effects.need("CREATE", "schema", (name.schema,))
     if leave and step.schema.is_taken(name):
         # What is wrong with the query is told all the same.
