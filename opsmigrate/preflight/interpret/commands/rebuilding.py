@@ -131,8 +131,6 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
 
     def act() -> None:
         relation = altering.relation(table.name)
-        if index.name not in relation.indexes:
-            return
         _put_again(altering, table, index)
         after = _sorted_by(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
