@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
+from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
 from opsmigrate.preflight.interpret.collation import is_collatable, own_collation
@@ -26,7 +27,7 @@ from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by, nodes_in
 from opsmigrate.sql.grammar import parse_expression
-from opsmigrate.sql.names import Name, generated_name
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import without_modifier
 
 GENERATED_IS_IN_USE = 150_000
