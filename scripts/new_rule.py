@@ -19,6 +19,10 @@ SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 # What the author has to write; a guard test finds what is left of it.
 MARK = "TO WRITE"
 DRIFT = "drift-"
+# Where MARK can stand in the files of a new rule.
+MARKED = "opsmigrate docs tests/integration/pairs.py"
+# What tests a new rule; to collect all tests takes several times as long.
+TESTS = "tests/guards/test_docs.py tests/integration/test_findings_pages.py"
 # A finding of each severity, whose page and line have the form that a new one takes.
 MODELS = {"error": "missing-column", "warning": "dropped-by-cascade", "info": "drift-null"}
 
@@ -31,7 +35,8 @@ class RuleProblem(Exception):
 class Kind:
     """A kind of rule: its folder, its code, where it is called and how, its severities.
 
-    The first severity is the usual one.
+    The first severity is the usual one. `also` is what else to write, `test` a file of tests
+    besides TESTS.
     """
 
     folder: Path
@@ -39,6 +44,8 @@ class Kind:
     caller: str
     call: Template
     severities: tuple[str, ...]
+    also: str = ""
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.report import Finding, Severity
 
-# $mark: reads the catalog or the statistics, and no table of the project. Where the plan matters,
-# take the caller's `statements` too: each has its "sql", "tables" and "migration".
+# $mark: reads the catalog or the statistics, and no table of the project. Where the plan
+# matters, take the caller's `statements` too: each has its `sql`, `tables` and `migration`.
 QUERY = "SELECT current_setting('server_version') WHERE true"
 
 
@@ -166,7 +173,7 @@ from opsmigrate.schema.drift_words import Drift
 
 def find_$name(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Report $id if $mark: the condition."""
-    # $mark: compare `claimed` with `table`; what to type is for REMEDIES in schema/remedies/.
+    # $mark: compare `claimed` with `table`; name the `column`, where it is about one.
     # People read: the applied migrations describe {claimed}; the database has {live}.
     yield Drift(
         id="$id",
@@ -183,6 +190,7 @@ KINDS = {
         "opsmigrate/preflight/walk/index_and_constraint_sql.py",
         Template("find_$name(walk, table)"),
         ("error", "warning"),
+        test="tests/integration/test_preflight_pairs.py",
     ),
     "forecast": Kind(
         PREFLIGHT / "forecast",
@@ -212,6 +220,9 @@ KINDS = {
         "in _table_drift() in opsmigrate/schema/drift.py",
         Template("yield from find_$name(claimed, table)"),
         ("info",),
+        also="Write its steps: a function for the id in REMEDIES of "
+        "opsmigrate/schema/remedies/__init__.py",
+        test="tests/integration/test_drift_remedies.py",
     ),
 }
 PAGE = Template("""# $id
@@ -232,9 +243,7 @@ $mark: what PostgreSQL answers to `migrate`, or what it does to those who work.
 
 $mark: what to do.
 
-<!-- no steps: $mark why nothing can be typed; or take this line out -->
-
-## Bad example
+$no_steps## Bad example
 
 ```sql
 -- $mark: what makes the database such
@@ -248,6 +257,7 @@ $pending$harm
 SELECT 1;
 ```
 """)
+NO_STEPS = f"<!-- no steps: {MARK} why nothing can be typed; or take this line out -->\n\n"
 PENDING = f"""
 ```python
 operations = [
@@ -301,11 +311,20 @@ def rule_of(id: str, kind: str, *, warning: bool) -> Rule:
 def page(rule: Rule) -> str:
     """Return the text of the rule's page, whose head is like that of the model."""
     model = _read(PAGES / f"{MODELS[rule.severity]}.md")
-    reported = model.split("\n\n")[2].partition(". ")[0].rstrip(".\n") + "."
+    reported = model.split("\n\n")[2]
     harm = HARM if rule.severity == "warning" else ""
-    # A drift is there whatever is planned.
-    pending = "" if rule.kind is KINDS["drift"] else PENDING
-    return rule.filled(PAGE, summary=SUMMARY, reported=reported, pending=pending, harm=harm)
+    # A drift is there whatever is planned, check_drift reports it too, and it always has steps.
+    is_drift = rule.kind is KINDS["drift"]
+    if not is_drift:
+        reported = reported.partition(". ")[0].rstrip(".\n") + "."
+    return rule.filled(
+        PAGE,
+        summary=SUMMARY,
+        reported=reported,
+        no_steps="" if is_drift else NO_STEPS,
+        pending="" if is_drift else PENDING,
+        harm=harm,
+    )
 
 
 def index(rule: Rule) -> str:
@@ -365,15 +384,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path, text in texts(rule).items():
         (ROOT / path).write_text(text, encoding="utf-8")
         print(path.as_posix())
+    test = f"python -m pytest -k {rule.id} {TESTS} {rule.kind.test}".rstrip()
+    also = f"\n   {rule.kind.also}." if rule.kind.also else ""
     print(
         f"""
 What comes next:
-1. See it fail:  python -m pytest -k {rule.id}
-2. Write what these files have marked: git grep --untracked -n "{MARK}"
+1. See it fail:  {test}
+2. Write what these files have marked: git grep --untracked -n "{MARK}" -- {MARKED}
    (The line in docs/findings/README.md is written in step 5.)
 3. Call the rule {rule.kind.caller}:
-       {rule.filled(rule.kind.call)}
-4. See it pass:  python -m pytest -k {rule.id}
+       {rule.filled(rule.kind.call)}{also}
+4. See it pass, by the command of step 1; then: ruff check --fix . && ruff format . && mypy
 5. Have the tables of the docs written:  UPDATE_GOLDEN=1 python -m pytest tests/guards"""
     )
 

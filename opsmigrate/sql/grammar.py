@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from opsmigrate.postgres.names import quoted
-from opsmigrate.sql.libpg_query import LibPgQuery, load
+from opsmigrate.sql.libpg_query import LibPgQuery, ParseError, load
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement, Token
 
 INSTALL = 'python -m pip install "postgast>=0.2,<0.3"'
@@ -51,6 +51,19 @@ def parse(text: str) -> tuple[Statement, ...]:
             )
         )
     return tuple(found)
+
+
+def error_of_routine(text: str) -> ParseError | None:
+    """Return what PL/pgSQL's grammar has against the body of a CREATE FUNCTION or PROCEDURE.
+
+    It has no catalog: of a type of somebody's own it knows nothing.
+    """
+    raw = _bytes(text)
+    try:
+        _library().read_routine(raw)
+    except ParseError as error:
+        return error
+    return None
 
 
 def scan(text: str) -> tuple[Token, ...]:

@@ -13,7 +13,11 @@ from typing import Any
 
 
 class ParseError(Exception):
-    """What libpg_query says against a text."""
+    """What libpg_query says against a text; `function` is the one of PostgreSQL's that said so."""
+
+    def __init__(self, words: str, function: str = "") -> None:
+        super().__init__(words)
+        self.function = function
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,14 @@ class LibPgQuery:
             return self.messages.ScanResult.FromString(_content(found, found.pbuf))
         finally:
             self.native.lib.pg_query_free_scan_result(found)
+
+    def read_routine(self, text: bytes) -> None:
+        """Read the body of a CREATE FUNCTION in PL/pgSQL; raise ParseError."""
+        found = self.native.lib.pg_query_parse_plpgsql(text)
+        try:
+            _require_no_error(found)
+        finally:
+            self.native.lib.pg_query_free_plpgsql_parse_result(found)
 
     def deparse(self, tree: Any) -> str:
         """Return a ParseResult as SQL; raise ParseError."""
@@ -84,5 +96,8 @@ def _content(found: Any, buffer: Any) -> bytes:
 
 def _require_no_error(found: Any) -> None:
     if found.error:
-        message = found.error.contents.message
-        raise ParseError(message.decode() if message else "unknown error")
+        error = found.error.contents
+        message, function = error.message, error.funcname
+        raise ParseError(
+            message.decode() if message else "unknown error", function.decode() if function else ""
+        )

@@ -32,6 +32,10 @@ KEEPER = "CREATE TABLE keeper (id serial PRIMARY KEY, cage bigint)"
 MOOD = "CREATE TYPE mood AS ENUM ('sad', 'ok')"
 VIEW = "CREATE VIEW cages AS SELECT id, size FROM zoo_cage"
 STOP = "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$"
+DOUBLED = (
+    "CREATE OR REPLACE FUNCTION doubled({}) RETURNS integer LANGUAGE plpgsql"
+    " AS $$BEGIN RETURN 2 * $1; END$$"
+)
 TRIGGER = "CREATE TRIGGER stopping BEFORE DELETE ON zoo_cage EXECUTE FUNCTION stop()"
 NO_NAME = "ALTER TABLE zoo_cage DROP COLUMN name"
 NO_SIZE = "ALTER TABLE zoo_cage DROP COLUMN size"
@@ -269,6 +273,10 @@ SQL_PAIRS = (
     SqlPair("DROP VIEW", "DROP VIEW cages", "DROP VIEW cages", setup=VIEW),
     # Functions and triggers
     SqlPair("CREATE FUNCTION", STOP, STOP),
+    SqlPair("CREATE OR REPLACE FUNCTION with other names", DOUBLED.format("n integer"),
+            DOUBLED.format("m integer")),
+    SqlPair("CREATE OR REPLACE FUNCTION without a default", DOUBLED.format("n integer"),
+            DOUBLED.format("n integer DEFAULT 1")),
     SqlPair("DROP FUNCTION", "DROP FUNCTION stop()", "DROP FUNCTION stop()", setup=STOP),
     SqlPair("DROP FUNCTION of a trigger", "DROP FUNCTION stop()", TRIGGER, setup=STOP),
     SqlPair("CREATE TRIGGER", TRIGGER, "DROP FUNCTION stop()", setup=STOP),

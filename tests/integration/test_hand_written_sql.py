@@ -247,6 +247,59 @@ def test_a_copy_whose_rows_the_driver_sends_or_gets_fails_in_execute(
     assert migrate(empty_database, "zoo") is not None
 
 
+ROUTINE = "CREATE FUNCTION made({}) RETURNS {} LANGUAGE {} AS $$ {} $$"
+REFUSED_ROUTINES = {
+    "a word that is none": ("", "integer", "plpgsql", "BEGIN RETRUN 1; END"),
+    "no end": ("", "integer", "plpgsql", "BEGIN RETURN 1;"),
+    "a variable that is not declared": ("", "integer", "plpgsql", "BEGIN n := 1; RETURN n; END"),
+    "a value of nothing": ("", "void", "plpgsql", "BEGIN RETURN 1; END"),
+    "a name twice": ("n integer, n integer", "integer", "plpgsql", "BEGIN RETURN n; END"),
+    "no default behind one": ("n integer = 1, m integer", "integer", "plpgsql", "BEGIN NULL; END"),
+    "a default that is no number": ("n integer = 'x'", "integer", "plpgsql", "BEGIN NULL; END"),
+    "no SQL": ("", "integer", "sql", "SELEC 1"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_ROUTINES)
+def test_a_function_that_postgresql_does_not_take_is_a_no(
+    case: str, new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database("sql ")
+    write_migrations(FIRST)
+    assert migrate(alias, "zoo") is None
+    text = ROUTINE.format(*REFUSED_ROUTINES[case])
+    write_migrations(FIRST, f'migrations.RunSQL("""{text}"""),')
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+
+    assert answer.code == 1, answer.stdout
+    assert answer.report["findings"][0]["id"] == "sql-refused"
+    assert migrate(alias, "zoo") is not None
+
+
+UNREAD_ROUTINES = {
+    "SQL, of which nobody here says what it gives": ("", "integer", "sql", "SELECT NULL::text"),
+    "variables of a type of somebody's own": (
+        "", "integer", "plpgsql", "DECLARE c zoo_absent%ROWTYPE; BEGIN RETURN 1; END",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNREAD_ROUTINES)
+def test_a_function_whose_body_is_not_understood_is_left_to_a_rehearsal(
+    case: str, new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database("sql ")
+    write_migrations(FIRST)
+    assert migrate(alias, "zoo") is None
+    text = ROUTINE.format(*UNREAD_ROUTINES[case])
+    write_migrations(FIRST, f'migrations.RunSQL("""{text}"""),')
+
+    assert ops("preflight_migrate", "zoo", database=alias, rehearse="off").code == 3
+    assert ops("preflight_migrate", "zoo", database=alias, rehearse="schema").code == 1
+    assert migrate(alias, "zoo") is not None
+
+
 @pytest.mark.parametrize(
     "value", ["'soon'", "'5 weeks'", "-1", "99999999999"], ids=["word", "unit", "sign", "high"]
 )

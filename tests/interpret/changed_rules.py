@@ -83,8 +83,15 @@ def _done(tree: ast.Module) -> Iterator[tuple[int, str]]:
             for number, statement in enumerate(body):
                 for what, changed in _changes(statement):
                     body[number] = changed
-                    yield statement.lineno, what
+                    yield _first_line(statement), what
                     body[number] = statement
+
+
+def _first_line(statement: ast.stmt) -> int:
+    """Return the first line that is executed: of a condition in brackets, it is not the `if`."""
+    if not isinstance(statement, ast.If):
+        return statement.lineno
+    return min(each.lineno for each in ast.walk(statement.test) if isinstance(each, ast.Name))
 
 
 def _only_asks(statement: ast.If) -> bool:

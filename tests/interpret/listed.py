@@ -81,8 +81,10 @@ def recorded(
 ) -> Iterator[tuple[Line, Recording]]:
     """Execute the lines, those on the same objects together, and yield what the server did."""
     for ground, text in GROUNDS.items():
+        ours = [each for each in wanted if each.ground == ground]
+        if not ours:
+            continue
         with _template(connection, text) as template:
-            ours = [each for each in wanted if each.ground == ground]
             yield from _on(connection, template, ours, PATHS.get(ground, "public"))
 
 

@@ -5,8 +5,8 @@ server is asked once, for the lists of statements (listed.py), and then no more.
 another major is left out, unless `--kept` gives what a server of it did, written by `--record`.
 
 A mutant is noticed where a statement that was right differs, is no longer understood, is no longer
-read to its end or refused, needs other rights than the server was seen to ask for, or ends in an
-exception.
+read to its end, what the server raises is no longer foretold, other rights are needed than the
+server was seen to ask for, or it ends in an exception.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import opsmigrate.preflight.interpret as package
 from opsmigrate.preflight.interpret.effects import Effects
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
 from tests.interpret.changed_rules import FOLDER, Mutant, all_mutants, changed, made_at_import
@@ -78,8 +79,10 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
                 claimed = interpret(before, comparison.statement)
                 case = Case(recording, before, comparison.statement, each, unknown, claimed)
                 found.append(case)
-                if earlier:
-                    found.append(replace(case, before=recording.start, earlier=earlier))
+                again = replace(case, before=recording.start, earlier=earlier or ())
+                # Ours is another where the server refused an earlier one for its rows.
+                if earlier and again.interpreted()[1] == claimed:
+                    found.append(again)
             understood = not comparison.differences and comparison.unknown is None
             if earlier is not None and understood and len(recording.executed) <= SHORT:
                 earlier = (*earlier, comparison.statement)
@@ -90,20 +93,27 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
 
 
 def _after_unknown(recording: Recording) -> Iterator[Case]:
-    """Yield what follows something unknown, interpreted on what is still known."""
-    if len(recording.executed) > SHORT:
-        return
+    """Yield what follows something unknown, interpreted on what is still known.
+
+    And on the start, which shows what the unknown statement leaves: it may take too much with it.
+    """
+    schema, known = recording.start, True
     earlier: tuple[Statement, ...] = ()
-    for each, (schema, found) in zip(recording.executed, recording.going_on(), strict=True):
-        if found.differences:
+    for each in recording.executed if len(recording.executed) <= SHORT else ():
+        [statement] = parse(each.text)
+        each = each._replace(rights=None)
+        after = judged(schema, statement, each.happened, each.server, recording.is_same)
+        if after.differences:
             return
-        statement, unknown = found.statement, found.unknown is not None
-        if schema.tainted or schema.all_tainted:
-            each = each._replace(rights=None)
-            claimed = interpret(schema, statement)
-            case = Case(recording, schema, statement, each, unknown, claimed)
+        claimed = interpret(schema, statement)
+        if not known:
+            case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
             yield case
-            yield replace(case, before=recording.start, earlier=earlier)
+            again = replace(case, before=recording.start, earlier=earlier)
+            if again.interpreted()[1] == claimed:
+                yield again
+        known = known and after.unknown is None
+        schema = after.after if after.unknown is None else claimed[0]
         earlier = (*earlier, statement)
 
 
@@ -131,12 +141,22 @@ def noticed(case: Case) -> str | None:
         return found.differences[0].kind
     if found.effects.unread and not case.claimed[1].unread:
         return "unread"
+    if _is_foretold(each, case.claimed[1]) and not _is_foretold(each, found.effects):
+        return "no longer foretold"
     if found.unknown is not None and not case.unknown:
         return "unknown"
-    if case.claimed[1].refusal and each.happened.sqlstate and not found.effects.refusal:
-        # Of what is not read, the server may refuse anything.
-        return "refusal"
     return "rights" if _needs_others(case, found.effects) else None
+
+
+def _is_foretold(each: Executed, effects: Effects) -> bool:
+    """Return whether what the server raised was refused, or asked of the rows, and not only read.
+
+    What is not read may raise nearly anything, which hides that nothing looks for this.
+    """
+    state = each.happened.sqlstate
+    refused = [effects.refusal.sqlstate] if effects.refusal is not None else []
+    states = (*refused, *(question.sqlstate for question in effects.questions))
+    return state is not None and effects.unknown is None and state.startswith(states)
 
 
 def _needs_others(case: Case, effects: Effects) -> bool:

@@ -89,7 +89,7 @@ class _Look:
     def _fields(self, about: str, ours: Any, server: Any) -> Iterator[str]:
         for field in fields(ours):
             one, other = getattr(ours, field.name), getattr(server, field.name)
-            if field.name not in LEFT_OUT and one != other:
+            if field.compare and field.name not in LEFT_OUT and one != other:
                 yield from self._field(about, field.name, (one, other), ours)
 
     def _field(self, about: str, name: str, pair: tuple[Any, Any], ours: Any) -> list[str]:

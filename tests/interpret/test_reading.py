@@ -105,6 +105,7 @@ def test_every_fact_is_read(empty_database: str) -> None:
         owner="postgres",
         security_definer=True,
         plain=False,
+        inputs=("", ""),
     )
     assert set(read.relations) == {
         Name("s", name)

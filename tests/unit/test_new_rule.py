@@ -16,6 +16,7 @@ import pytest
 from scripts import new_rule
 from tests.conftest import ROOT
 from tests.guards.test_docs import SECTIONS, finding_ids, sections
+from tests.guards.test_findings_index import Page
 from tests.integration.pairs import PAIRS
 
 KINDS = [
@@ -27,6 +28,11 @@ KINDS = [
     ("too-wide", "recovery", False),
     ("drift-too-wide", "drift", False),
 ]
+LONGEST_LINE = 100
+
+
+def _exists(path: str, tree: Path) -> bool:
+    return (ROOT / path).exists() or (tree / path).exists()
 
 
 @pytest.fixture
@@ -52,17 +58,20 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     module = next(line for line in said.splitlines() if line.endswith("too_wide.py"))
     code = (tree / module).read_text(encoding="utf-8")
     assert finding_ids([ast.parse(code)]) == {id}
+    assert max(map(len, code.splitlines())) <= LONGEST_LINE
     exec(compile(code, module, "exec"), {"__name__": "stub"})  # noqa: S102 - all imports are there
     page = (tree / new_rule.PAGES / f"{id}.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {id}\n")
     assert list(sections(page)) == SECTIONS
     assert re.search(r"\n\n(Said|Reported) by `preflight_migrate`.+\.\n\n", page)
-    assert ("```python" in page) == (kind != "drift")
+    assert ("```python" in page) == ("<!-- no steps: " in page) == (kind != "drift")
     assert ("```sql harm" in page) == (warning or kind == "forecast")
     after = (tree / new_rule.PAGES / "README.md").read_text(encoding="utf-8").splitlines()
     (line,) = [each for each in after if each not in before]
     head = next(each for each in before if each.startswith("| id |"))
     assert line.count(" | ") == head.count(" | ")
+    _, summary, reported = page.partition("\n## ")[0].strip().split("\n\n")
+    assert line == Page(id, summary, reported).row, "what is written from the page is the same"
     assert [each for each in after if each != line] == before
     ids = [each.partition("]")[0] for each in after if each.startswith("| [")]
     assert ids == sorted(ids)
@@ -70,6 +79,8 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     assert new_rule.MARK in page
     assert f"find_{id.replace('-', '_')}(" in said
     assert f"python -m pytest -k {id}" in said
+    named = re.findall(r"[\w/-]+/[\w-]+\.(?:py|md)", said)
+    assert [each for each in named if not _exists(each, tree)] == []
 
 
 def test_the_code_that_it_writes_uses_what_is_there(tmp_path: Path) -> None:

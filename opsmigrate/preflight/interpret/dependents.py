@@ -113,7 +113,9 @@ def _on_relation(schema: Schema, table: Relation) -> Found:
 def _on_column(schema: Schema, thing: Thing) -> Found:
     table, name = schema.relations[thing.name], thing.part
     for each in table.constraints.values():
-        if name in each.columns or _reads(each.condition, name):
+        own = table.indexes.get(each.index or "") if each.kind in KEYS else None
+        carried = own is not None and name in own.include
+        if name in each.columns or carried or _reads(each.condition, name):
             yield Dependency(constraint(table.name, each.name), AUTO)
     for built in table.indexes.values():
         if name in index_columns(built):

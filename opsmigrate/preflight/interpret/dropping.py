@@ -34,10 +34,14 @@ def drop(step: Step, things: Iterable[Thing], *, cascade: bool) -> None:
     found = _Found(step.schema)
     _require_known(step, targets)
     for target in targets:
-        owner = owner_of(step.schema, target) or copy_of(step.schema, target)
+        owner = owner_of(step.schema, target)
         if owner is not None and owner not in targets:
             step.refuse("2BP01", "required-by-another", **_about(target), holder=_shown(owner))
         found.add(target)
+    for thing in found.how:
+        above = copy_of(step.schema, thing)
+        if above is not None and not found.how.keys() & {above, relation(thing.name)}:
+            step.refuse("2BP01", "required-by-another", **_about(thing), holder=_shown(above))
     lost = [
         thing for thing, how in found.how.items() if how == {NORMAL} and not found.is_column(thing)
     ]
@@ -79,7 +83,8 @@ class _Found:
             owner = owner_of(self.schema, thing)
             # Of a partition of a partition, what its key belongs to belongs to another.
             while owner is not None and not _includes(came_from, owner) and how != ORIGINAL:
-                thing, owner = owner, owner_of(self.schema, owner)
+                # What goes for the sake of its part needs CASCADE (DEPFLAG_REVERSE).
+                thing, owner, how = owner, owner_of(self.schema, owner), NORMAL
             known = self.how.get(thing)
             if known is not None:
                 known.add(how)

@@ -173,8 +173,6 @@ def _operator(place: Place, node: Any) -> Typed:
         parts = [typed(place, node.lexpr), typed(place, node.rexpr)]
         compared = _operated(place, "=", parts)
         return joined(parts, parts[0].type) if kind == "AEXPR_NULLIF" else compared
-    if kind not in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE"):
-        raise UnknownError(f"{kind} in an expression")
     parts = [
         typed(place, getattr(node, side)) for side in ("lexpr", "rexpr") if node.HasField(side)
     ]
@@ -195,8 +193,8 @@ def _any(place: Place, name: str, node: Any) -> Typed:
     element = element_type(base_type(place.schema, right.type))
     if element is None and right.type != UNKNOWN:
         raise refuse("42809", "not-an-array")
-    if right.type == UNKNOWN and left.type != UNKNOWN:
-        coerced(place, right, f"{without_modifier(left.type)}[]", "i")
+    # A literal has to be an array, also beside another literal.
+    coerced(place, right, f"{without_modifier(left.type)}[]", "i")
     one = Typed(type=element or UNKNOWN, volatility=right.volatility)
     return joined([_operated(place, name, [left, one]), right, left], "boolean")
 
@@ -319,8 +317,6 @@ def _call(place: Place, node: Any) -> Typed:
 
 def _may_be_a_cast(schema: Schema, name: str, parts: Sequence[Typed]) -> bool:
     """Return whether what is called may be a type, or a column of a row."""
-    if not schema.system.functions:
-        return True
     if len(parts) != 1:
         return False
     facts = facts_of(schema, base_type(schema, parts[0].type))

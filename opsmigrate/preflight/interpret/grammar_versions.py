@@ -1,4 +1,4 @@
-"""What the grammar at hand takes, and that of an older server does not: 42601 before all else."""
+"""What the grammar at hand takes, and that of an older server does not: told before all else."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ NAMES_NOT_NULL = KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = VACUUMS_ONLY = 180_000
 NEVER = 0
 
 
-def is_too_new(statement: Statement, version: int) -> bool:
-    """Return whether a server of this version ends the statement as a syntax error."""
+def refused_by_grammar(statement: Statement, version: int) -> str | None:
+    """Return the SQLSTATE by which a server of this version ends it before it is looked at."""
     if version >= KNOWS_VIRTUAL:
-        return False
-    return any(version < _needed(each) for each in statement.parts())
+        return None
+    parts = list(statement.parts())
+    if any(version < _needed(each) for each in parts):
+        return "42601"
+    alone = any(each.kind == "ATAlterConstraint" and each.value.noinherit for each in parts)
+    return "0A000" if alone else None
 
 
 def _needed(part: Node) -> int:
@@ -32,8 +36,11 @@ def _needed(part: Node) -> int:
     if part.kind == "AlterTableCmd":
         return SETS_EXPRESSIONS if label(part.value, "subtype") == "AT_SetExpression" else NEVER
     if part.kind == "ATAlterConstraint":
-        new = part.value.alter_enforceability or part.value.alter_inheritability
-        return KNOWS_NOT_ENFORCED if new else NEVER
+        inherits = part.value.alter_inheritability and not part.value.noinherit
+        return KNOWS_NOT_ENFORCED if inherits or part.value.alter_enforceability else NEVER
+    if part.kind == "VacuumRelation":
+        table = part.value.relation
+        return VACUUMS_ONLY if table.relname and not table.inh else NEVER
     return _needed_for_constraint(part.value) if part.kind == "Constraint" else NEVER
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from opsmigrate.preflight.interpret.commands import COMMANDS, RIGHTS
 from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
-from opsmigrate.preflight.interpret.grammar_versions import is_too_new
+from opsmigrate.preflight.interpret.grammar_versions import refused_by_grammar
 from opsmigrate.preflight.interpret.inheritance import surroundings
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -37,8 +37,8 @@ def interpret(
                 rights(step, statement.node)
             told = rights is not None
             raise UnknownError(f"{statement.kind} is not interpreted", rights_told=told)
-        if is_too_new(statement, schema.version):
-            step.refuse("42601", "syntax")
+        if (state := refused_by_grammar(statement, schema.version)) is not None:
+            step.refuse(state, "syntax")
         if schema.all_tainted is not None:
             raise UnknownError(schema.all_tainted)
         command(step, statement.node)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
 from opsmigrate.preflight.interpret.schema import Schema
-from opsmigrate.sql.types import element_type, without_modifier
+from opsmigrate.sql.types import element_type
 
 TEXTS = frozenset({"text", "character varying", "character", "name", '"char"', "unknown"})
 RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
@@ -37,23 +37,18 @@ CONFIGURATIONS = frozenset(
         "turkish",
     ]
 )
-INVALID, OUT_OF_RANGE, TOO_LONG = "22P02", "22003", "22001"
+INVALID, OUT_OF_RANGE = "22P02", "22003"
 
 
-def literal_fits(
-    schema: Schema, text: str, type_: str, *, length: bool = False
-) -> str | bool | None:
+def literal_fits(schema: Schema, text: str, type_: str) -> str | bool | None:
     """Return True where it is one, the SQLSTATE that it raises, or None where that is not known.
 
-    `length` says that a text is cut off where it is too long, as a written cast does.
+    The checks of a domain are asked when a row comes, and so is the length.
     """
     base = base_type(schema, type_)
     found = user_type_of(schema, base)
     if found is not None and found.kind == "e":
         return True if text in found.labels else INVALID
-    if base != without_modifier(type_) and base not in TEXTS:
-        # A domain, whose checks are asked when a row comes.
-        return literal_fits(schema, text, base)
     if base in TEXTS:
         return True
     if base == "regclass":

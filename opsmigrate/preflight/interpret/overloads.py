@@ -36,17 +36,14 @@ def chosen(schema: Schema, callees: Iterable[Callee], given: Sequence[str]) -> l
         if same and other != UNKNOWN:
             return same[:1]
     possible = [each for each in arity if _fits(schema, each, types)]
-    if len(possible) < 2:
-        return possible
     return _narrowed(schema, possible, [base_type(schema, each) for each in types])
 
 
 def _of_arity(callee: Callee, count: int) -> Callee | None:
     takes = callee.arguments
     if callee.variadic:
-        element = element_type(takes[-1]) or {"anyarray": "anyelement"}.get(takes[-1], takes[-1])
-        if takes[-1] == "anycompatiblearray":
-            element = "anycompatible"
+        # PostgreSQL's own take an array of one type, or "any".
+        element = element_type(takes[-1]) or takes[-1]
         if count >= len(takes):
             more = (element,) * (count - len(takes) + 1)
             return callee._replace(arguments=takes[:-1] + more)
@@ -75,13 +72,8 @@ def _fits(schema: Schema, callee: Callee, types: Sequence[str]) -> bool:
 
 def _narrowed(schema: Schema, possible: list[Callee], types: list[str]) -> list[Callee]:
     best = _most(possible, lambda each: _exact(each, types))
-    if len(best) > 1:
-        best = _most(best, lambda each: _exact_or_preferred(schema, each, types))
-    if len(best) < 2 or UNKNOWN not in types:
-        return best
+    best = _most(best, lambda each: _exact_or_preferred(schema, each, types))
     best = _by_category(schema, best, types)
-    if len(best) < 2:
-        return best
     known = {each for each in types if each != UNKNOWN}
     if len(known) == 1:
         [only] = known
@@ -109,8 +101,6 @@ def _exact(callee: Callee, types: Sequence[str]) -> int:
 def _exact_or_preferred(schema: Schema, callee: Callee, types: Sequence[str]) -> int:
     found = 0
     for given, taken in zip(types, callee.arguments, strict=True):
-        if given == UNKNOWN:
-            continue
         ours, theirs = facts_of(schema, given), facts_of(schema, taken)
         preferred = ours and theirs and ours.category == theirs.category and theirs.preferred
         found += given == taken or bool(preferred)
@@ -119,22 +109,24 @@ def _exact_or_preferred(schema: Schema, callee: Callee, types: Sequence[str]) ->
 
 def _by_category(schema: Schema, best: list[Callee], types: Sequence[str]) -> list[Callee]:
     """Narrow by the literals: as text where one takes it, else by the category they all have."""
-    for position, given in enumerate(types):
-        if given != UNKNOWN:
-            continue
-        taken = [facts_of(schema, each.arguments[position]) for each in best]
-        categories = {each.category if each else "" for each in taken}
-        if STRING in categories:
-            category = STRING
-        elif len(categories) == 1:
-            [category] = categories
-        else:
+    wanted: dict[int, tuple[str, bool]] = {}
+    for position in (at for at, given in enumerate(types) if given == UNKNOWN):
+        taken = {_category(schema, each.arguments[position]) for each in best}
+        categories = {category for category, _ in taken}
+        if STRING not in categories and len(categories) > 1:
+            # Then the other literals do not count either.
             return best
-        kept = [
-            (each, facts)
-            for each, facts in zip(best, taken, strict=True)
-            if facts is not None and facts.category == category
-        ]
-        preferred = [each for each, facts in kept if facts.preferred]
-        best = preferred or [each for each, _ in kept] or best
-    return best
+        category = STRING if STRING in categories else next(iter(categories), "")
+        wanted[position] = category, (category, True) in taken
+    kept = [
+        each
+        for each in best
+        if all(_category(schema, each.arguments[at]) == one for at, one in wanted.items())
+    ]
+    return kept or best
+
+
+def _category(schema: Schema, shown: str) -> tuple[str, bool]:
+    """Return the category of a type, and whether it is preferred among those of it."""
+    facts = facts_of(schema, shown)
+    return (facts.category, facts.preferred) if facts is not None else ("", False)

@@ -106,8 +106,8 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
     if relation.kind in "mSf":
         raise UnknownError("rows that cannot be locked", relation.name)
     step.effects.lock(relation.name, ROW_SHARE)
-    if relation.kind == "v":
-        [statement] = parse(relation.query or "SELECT")
+    if relation.query is not None:
+        [statement] = parse(relation.query)
         if _is_grouped(step.schema, statement.node):
             step.refuse("0A000", "rows-not-told", relation=relation.name)
         for name in {use.relation for use in relation.uses}:
@@ -177,7 +177,7 @@ def _functions_named(step: Step, schema: str | None, name: str) -> list[Function
         if signature.name.name == name and signature.name.schema in homes
     ]
     known = named or (schema is None and name in step.schema.system.functions)
-    if not known and step.schema.system.functions:
+    if not known:
         if schema is not None and schema not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=schema)
         step.refuse("42883", "missing-routine", name=name)

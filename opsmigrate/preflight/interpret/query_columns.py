@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_
 from opsmigrate.preflight.interpret.collation import OF_NAMES
 from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
-from opsmigrate.preflight.interpret.queries import is_systems, queried
+from opsmigrate.preflight.interpret.queries import queried
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import deparse, nodes_in
@@ -62,14 +62,8 @@ class Query:
 
     def uses(self) -> frozenset[Use]:
         """Return what the query uses; a relation as such where it uses no column of it."""
-        with_columns = {each.relation for each in self.used if each.column is not None}
-        whole = {each for each in self.used if each.column is None}
-        left = {Use(name, None) for name in self.seen - with_columns}
-        return frozenset(
-            {each for each in self.used if each.column is not None}
-            | {each for each in whole | left if each.relation not in with_columns}
-            | {Use(name, None) for name in self.of_system}
-        )
+        whole = self.seen - {each.relation for each in self.used}
+        return frozenset(self.used | {Use(name, None) for name in whole | self.of_system})
 
 
 Named = Mapping[str, tuple[Given, ...]]
@@ -79,8 +73,7 @@ def columns_of(
     query: Query, node: Any, named: Named, outer: tuple[Item, ...] = ()
 ) -> tuple[Given, ...]:
     """Return what a SelectStmt gives; note in `query` what it uses."""
-    if node.HasField("with_clause"):
-        named = _with(query, node.with_clause, named, outer)
+    named = _with(query, node.with_clause, named, outer)
     if node.HasField("larg"):
         first = columns_of(query, node.larg, named, outer)
         second = columns_of(query, node.rarg, named, outer)
@@ -163,8 +156,6 @@ def _relation(query: Query, node: Any, named: Named) -> Item:
     alias = as_stored(node.alias.aliasname or node.relname)
     if not node.schemaname and as_stored(node.relname) in named:
         return Item(alias, _called(named[as_stored(node.relname)], node.alias.colnames))
-    if is_systems(node):
-        raise UnknownError("a relation of PostgreSQL's own in a query")
     relation = queried(query.step, node)
     query.seen.add(relation.name)
     if relation.kind == "S":
@@ -233,8 +224,6 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
         return None
     for item in scope:
         if len(parts) == 1 and item.alias == name:
-            if item.relation is not None:
-                query.used.add(Use(item.relation, None))
             return None
     return query.step.refuse("42703", "missing-column", column=name)
 
@@ -293,8 +282,6 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
 
 def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ...]) -> Name | None:
     """Return the collation that a text takes over from a `name`, or from a column with one."""
-    if _has_query(node):
-        return None
     if type_ is None or without_modifier(type_) not in TEXTS:
         return None
     if any(each.DESCRIPTOR.name == "CollateClause" for each in nodes_in(node)):

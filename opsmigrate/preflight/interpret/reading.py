@@ -381,7 +381,7 @@ def _type(row: Row) -> Type:
 
 def _function(row: Row) -> Function:
     schema, name, arguments, kind, returns, language, volatility, strict, *rest = row
-    owner, security_definer, extension, plain = rest
+    owner, security_definer, extension, plain, returns_set, defaults, parameters = rest
     return Function(
         signature=Signature(Name(schema, name), tuple(arguments)),
         kind=kind,
@@ -393,4 +393,8 @@ def _function(row: Row) -> Function:
         security_definer=security_definer,
         extension=extension,
         plain=plain,
+        returns_set=returns_set,
+        defaults=defaults,
+        inputs=tuple(name for mode, name, _ in parameters if mode in "ibv"),
+        row=tuple((name, type_) for mode, name, type_ in parameters if mode in "obt"),
     )

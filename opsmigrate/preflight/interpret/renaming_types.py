@@ -135,7 +135,10 @@ def rename_type_texts(schema: Schema, old: Name, new: Name) -> Schema:
     for key, each in schema.functions.items():
         signature = Signature(key.name, tuple(map(shown, key.arguments)))
         signatures[key] = signature
-        functions[signature] = replace(each, signature=signature, returns=shown(each.returns))
+        row = tuple((name, shown(type_)) for name, type_ in each.row)
+        functions[signature] = replace(
+            each, signature=signature, returns=shown(each.returns), row=row
+        )
     types = {
         name: replace(each, base=shown(each.base)) if each.base is not None else each
         for name, each in schema.types.items()

@@ -250,7 +250,11 @@ class Signature(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function, procedure or aggregate (pg_proc.prokind); `plain` without SETOF and VARIADIC."""
+    """A function, procedure or aggregate (pg_proc.prokind); `plain` without SETOF and VARIADIC.
+
+    `inputs` are the names of the arguments, "" for one without; `row` are the names and types of
+    what it gives, where parameters say so.
+    """
 
     signature: Signature
     kind: str = "f"
@@ -262,6 +266,10 @@ class Function:
     security_definer: bool = False
     extension: str | None = None
     plain: bool = True
+    returns_set: bool = False
+    defaults: int = 0
+    inputs: tuple[str, ...] = ()
+    row: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

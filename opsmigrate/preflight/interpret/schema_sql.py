@@ -34,6 +34,7 @@ SELECT current_setting('server_version_num')::int, current_user::text,
                AND oid >= 16384)
 """
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
+# Those that inherit are gone through in this order (find_inheritance_children).
 RELATIONS = """
 WITH {namespaces}
 SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
@@ -55,6 +56,7 @@ LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
     AND d.objsubid = 0 AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+ORDER BY c.oid
 """
 COLUMNS = """
 WITH {namespaces}
@@ -201,7 +203,12 @@ SELECT n.name, p.proname::text,
              ORDER BY u.n),
        p.prokind::text, format_type(p.prorettype, NULL), l.lanname::text, p.provolatile::text,
        p.proisstrict, pg_get_userbyid(p.proowner)::text, p.prosecdef, e.extname::text,
-       NOT (p.proretset OR p.provariadic <> 0 OR p.pronargdefaults > 0)
+       NOT (p.proretset OR p.provariadic <> 0 OR p.pronargdefaults > 0), p.proretset,
+       p.pronargdefaults, ARRAY(
+           SELECT ARRAY[coalesce(p.proargmodes[u.n], 'i')::text, coalesce(p.proargnames[u.n], ''),
+                        format_type(type, NULL)]
+           FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]))
+                WITH ORDINALITY u (type, n) ORDER BY u.n)
 FROM pg_proc p JOIN n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 LEFT JOIN pg_extension e ON e.oid = d.refobjid

@@ -19,7 +19,9 @@ from opsmigrate.sql.types import element_type, without_modifier
 
 ZONED, PLAIN = "timestamp with time zone", "timestamp without time zone"
 # Where the session's offset is none, both are the same (TimestampTimestampTzRequiresRewrite).
-WITHOUT_OFFSET = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Zulu", "Etc/Zulu"})
+WITHOUT_OFFSET = frozenset({
+    "utc", "gmt", "uct", "zulu", "universal", "greenwich", "gmt0", "gmt+0", "gmt-0", "<+00>-00",
+})  # fmt: skip
 # Types whose length only has to grow, as their support functions have it.
 GROWING = ("character varying", "bit varying")
 TIMES = frozenset({ZONED, PLAIN, "time with time zone", "time without time zone"})
@@ -63,15 +65,22 @@ def _changes(schema: Schema, old: str, new: str) -> bool:
             return _changes_domain(schema, old, new)
         by = how(schema, ours, theirs, "e")
         zoned = {ours, theirs} == {ZONED, PLAIN}
-        if zoned and not schema.time_zone:
-            raise UnknownError("the session's time zone")
-        if (zoned and schema.time_zone not in WITHOUT_OFFSET) or (not zoned and by != "b"):
+        if (zoned and _has_offset(schema.time_zone)) or (not zoned and by != "b"):
             return True
         if element_type(ours) is not None:
             return True
         # After a cast nothing is known of the length.
         old = theirs
     return _length_changes(old, new)
+
+
+def _has_offset(zone: str) -> bool:
+    if zone.lower().removeprefix("etc/") in WITHOUT_OFFSET:
+        return False
+    # As "ABC0", which may be written with any letters.
+    if not zone or "0" in zone:
+        raise UnknownError("the session's time zone")
+    return True
 
 
 def _is_domain(schema: Schema, type_: str) -> bool:
@@ -117,8 +126,6 @@ def _length_changes(old: str, new: str) -> bool:
         raise UnknownError("the fields of an interval")
     if not after or before == after:
         return False
-    if element_type(base) is not None:
-        return True
     if base in GROWING:
         return not before or before[0] > after[0]
     if base == "numeric":

@@ -87,7 +87,7 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
     schema = place.schema
     if value.type == UNKNOWN:
         if value.text is not None:
-            fits = literal_fits(schema, value.text, target, length=context == "e")
+            fits = literal_fits(schema, value.text, target)
             if fits is None:
                 raise UnknownError(f"whether {value.text!r} is a {target}")
             if isinstance(fits, str):

@@ -473,3 +473,5 @@ CREATE POLICY og ON t USING (n::oid <> 'other.t'::regclass::oid); ALTER SCHEMA o
 CREATE POLICY n ON r USING (EXISTS (SELECT 1 FROM casc c WHERE c.id = r.id)); ALTER TABLE r RENAME id TO i2 -- unknown
 ALTER TABLE ONLY grand RENAME own TO own2
 ALTER TABLE ONLY grand RENAME x TO own2
+COMMENT ON ROLE interpret_migrator IS 'x'; ALTER TABLE ks ADD COLUMN b2 integer -- unknown
+GRANT SELECT ON LARGE OBJECT 99 TO PUBLIC; ALTER TABLE ks ADD COLUMN b2 integer -- unknown

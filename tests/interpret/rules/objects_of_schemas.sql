@@ -205,6 +205,13 @@ DROP SCHEMA IF EXISTS nope
 CREATE TYPE other.ot AS ENUM ('a'); DROP SCHEMA other CASCADE
 CREATE FUNCTION other.of() RETURNS integer LANGUAGE sql AS 'SELECT 1'; DROP SCHEMA other CASCADE
 CREATE EXTENSION nope -- unknown
+CREATE EXTENSION vector; ALTER TABLE ks ADD COLUMN v2 integer -- unknown
+CREATE EXTENSION vector; DROP EXTENSION vector -- unknown
+CREATE EXTENSION nope; DROP EXTENSION nope -- unknown
+CREATE TYPE c2 AS (cx integer); CREATE TABLE n (a integer, CHECK (num_nulls(NULL::c2) = a)); ALTER TYPE c2 ADD ATTRIBUTE cz integer; ALTER TABLE n ADD COLUMN b integer -- unknown
+CREATE AGGREGATE summed (int) (SFUNC = int4pl, STYPE = int); CREATE OR REPLACE AGGREGATE summed (int) (SFUNC = int4mul, STYPE = int) -- unknown
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); ALTER OPERATOR === (int, int) SET (RESTRICT = eqsel) -- unknown
+CREATE TYPE base; CREATE FUNCTION base_in(cstring) RETURNS base LANGUAGE internal IMMUTABLE STRICT AS 'textin'; CREATE FUNCTION base_out(base) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout'; CREATE TYPE base (INPUT = base_in, OUTPUT = base_out, LIKE = text); ALTER TYPE base SET (STORAGE = main) -- unknown
 CREATE EXTENSION IF NOT EXISTS plpgsql
 CREATE EXTENSION plpgsql
 DROP EXTENSION nope

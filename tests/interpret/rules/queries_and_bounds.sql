@@ -10,6 +10,62 @@ CREATE UNLOGGED VIEW n AS SELECT 1 AS a
 SELECT id INTO UNLOGGED n FROM t
 CREATE TABLE n AS SELECT t AS a FROM t
 CREATE TABLE n AS SELECT ROW(1, 2) AS a
+CREATE VIEW n AS SELECT count(nv) FROM r; ALTER TABLE r DROP COLUMN nv
+CREATE VIEW n AS SELECT (SELECT max(orphan) FROM r) AS a; ALTER TABLE r DROP COLUMN orphan -- unknown
+CREATE VIEW x AS SELECT r.orphan AS a FROM ruled, t JOIN r ON r.id = n; ALTER TABLE ruled DROP COLUMN n
+CREATE VIEW n AS WITH x AS (DELETE FROM r RETURNING id) SELECT id FROM x -- unknown
+CREATE TABLE n AS WITH x AS (DELETE FROM r RETURNING id) SELECT id FROM x -- unknown
+CREATE VIEW n AS SELECT relname FROM pg_class -- unknown
+CREATE VIEW n AS SELECT q.* FROM t
+CREATE VIEW n AS SELECT *
+CREATE VIEW n AS SELECT q.id FROM t
+CREATE VIEW n AS SELECT nope FROM t
+CREATE VIEW n AS SELECT nope FROM t, r
+CREATE VIEW n AS SELECT 5000000000 AS a, 5.5 AS b, 99999999999999999999 AS c
+SELECT set_config('search_path', 'other', false); CREATE TABLE n (i integer) -- unknown
+CREATE VIEW n AS VALUES (1) -- unknown
+CREATE TABLE n1 (a text COLLATE german, b text COLLATE "C"); CREATE VIEW n AS SELECT a || b AS x FROM n1 -- unknown
+CREATE VIEW n AS SELECT c.relname FROM pg_class c, t -- unknown
+CREATE VIEW n AS SELECT table_name FROM information_schema.tables -- unknown
+CREATE TABLE n AS SELECT relname FROM pg_catalog.pg_class WHERE false -- unknown
+CREATE VIEW n AS WITH RECURSIVE x AS (SELECT orphan FROM r) SELECT orphan FROM x; ALTER TABLE r DROP COLUMN orphan -- unknown
+SELECT id FROM ft FOR UPDATE -- unknown
+SELECT id FROM m FOR UPDATE -- unknown
+SELECT 1 FROM seq FOR UPDATE -- unknown
+SELECT id FROM t FOR UPDATE
+CREATE VIEW n AS SELECT nope() AS a
+CREATE VIEW n AS SELECT pg_catalog.lower(s) AS a FROM t
+CREATE VIEW n AS SELECT other.nope() AS a
+SELECT other.nope()
+SELECT nope()
+CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'ALTER TABLE r DROP COLUMN orphan'; SELECT f() -- unknown
+DELETE FROM r WHERE nextval('seq') > 5
+UPDATE r SET orphan = nextval('seq')
+SELECT nextval('s' || 'eq') -- unknown
+SELECT nextval('nope') -- unknown
+CREATE SEQUENCE other.seq; SELECT nextval('{database}.other.seq') -- unknown
+SELECT nextval('') -- unknown
+SELECT set_config('work_mem', '1MB', false) FROM t WHERE nope
+SELECT lower('a', 'b', true)
+SELECT set_config('work_mem', '1MB', false)
+CREATE VIEW n AS SELECT coalesce(po, po) AS a FROM t
+CREATE VIEW n AS SELECT id + s AS a FROM t
+CREATE VIEW n AS SELECT t.id FROM t JOIN (SELECT id FROM r) q ON t.id = q.id
+CREATE VIEW n AS SELECT t.id FROM t, t
+CREATE VIEW n AS SELECT t.id FROM t JOIN r ON t.id = r.id AND t.n = r.nv
+CREATE VIEW n AS SELECT t.id FROM t JOIN r ON t.id = r.id OR NOT t.n IS NULL
+CREATE VIEW n AS SELECT t.id FROM t JOIN r ON t.id + r.id
+CREATE VIEW n AS SELECT q FROM (SELECT id FROM t) q
+CREATE VIEW n AS SELECT q.id FROM (SELECT id, q FROM t q) q
+CREATE VIEW n AS SELECT t.id, t IS NULL AS a FROM t; ALTER TABLE t DROP COLUMN s
+CREATE VIEW n AS WITH x AS (SELECT orphan FROM r) SELECT orphan FROM x; ALTER TABLE r DROP COLUMN orphan
+CREATE VIEW n AS SELECT s || (SELECT 'x') AS a FROM t; CREATE VIEW n2 AS SELECT s || count(n)::text AS a FROM t GROUP BY s -- unknown
+SELECT id FROM v FOR UPDATE
+SELECT p FROM pt FOR UPDATE
+CREATE VIEW n AS SELECT p FROM pt; SELECT p FROM n FOR UPDATE
+CREATE VIEW n AS SELECT n FROM t WHERE s = 1
+CREATE VIEW n AS SELECT nope.nope(n) AS a FROM t
+SELECT nowhere.nope()
 SET search_path = "$user", other; CREATE TABLE n (i integer)
 CREATE SEQUENCE n CYCLE NO CYCLE
 CREATE SEQUENCE n RESTART 0

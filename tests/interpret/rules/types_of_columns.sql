@@ -64,6 +64,26 @@ DROP TABLE holder; DROP VIEW v CASCADE; DROP MATERIALIZED VIEW m; ALTER TABLE t 
 DROP TABLE holder; DROP VIEW v CASCADE; DROP MATERIALIZED VIEW m; ALTER TABLE t ALTER id TYPE text -- unknown
 DROP TABLE holder; ALTER TABLE t ALTER sh TYPE text
 DROP TABLE holder; ALTER TABLE t ALTER d TYPE timestamp
+CREATE TABLE n (a short); ALTER TABLE n ALTER a TYPE varchar(2) -- unknown
+CREATE TABLE n (a interval(3)); ALTER TABLE n ALTER a TYPE interval
+CREATE TABLE n (a interval); ALTER TABLE n ALTER a TYPE interval(3) -- unknown
+CREATE TABLE n (a interval); ALTER TABLE n ALTER a TYPE interval day -- unknown
+CREATE TABLE n (a timestamp(3)); ALTER TABLE n ALTER a TYPE timestamp(4)
+CREATE TABLE n (a timestamp(3)); ALTER TABLE n ALTER a TYPE timestamp(2)
+CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamp(6)
+CREATE TABLE n (a time(3)[]); ALTER TABLE n ALTER a TYPE time(4)[]
+SET timezone = 'UTC'; CREATE DOMAIN n1 AS timestamptz; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE n1
+CREATE TABLE n (a pos); ALTER TABLE n ALTER a TYPE pos
+CREATE TABLE n (a varchar(3)); ALTER TABLE n ALTER a TYPE text USING a::text
+SET timezone = 'utc'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
+SET timezone = 'Etc/Universal'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
+SET timezone = 'Europe/Berlin'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
+SET timezone = 'XYZ0'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz -- unknown
+SET TIME ZONE INTERVAL '0' HOUR TO MINUTE; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz -- unknown
+SET TIME ZONE 0; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz -- unknown
+CREATE TABLE n (a text); ALTER TABLE n ALTER a TYPE short -- unknown
+CREATE TABLE n (a varchar(3)[]); ALTER TABLE n ALTER a TYPE varchar(5)[]
+CREATE TABLE n (a information_schema.cardinal_number); ALTER TABLE n ALTER a TYPE integer -- unknown
 ALTER TABLE trig ALTER n TYPE bigint
 ALTER TABLE trig ALTER id TYPE bigint
 ALTER TABLE pol ALTER n TYPE bigint
@@ -103,6 +123,8 @@ CREATE TABLE n (a int, v int GENERATED ALWAYS AS (a * 2) VIRTUAL); CREATE TABLE 
 CREATE TABLE n (a int, v int GENERATED ALWAYS AS (a * 2) STORED); CREATE TABLE m2 (a n); ALTER TABLE n ALTER COLUMN v TYPE bigint
 CREATE TABLE n (a int); CREATE TABLE m2 (a n[]); ALTER TABLE n ALTER COLUMN a TYPE bigint
 CREATE TABLE m2 (a ft); ALTER TABLE ft ALTER COLUMN n TYPE bigint
+CREATE TABLE m2 (a ft); ALTER TABLE ft ALTER COLUMN n TYPE bigint, DROP COLUMN nope
+CREATE TABLE n (a integer GENERATED ALWAYS AS IDENTITY (MAXVALUE 100000), k integer) PARTITION BY LIST (k); ALTER TABLE n ALTER a TYPE smallint -- unknown
 CREATE TABLE m2 (a pt1); ALTER TABLE pt ALTER COLUMN k TYPE bigint
 CREATE TABLE m2 (a pt); ALTER TABLE pt ALTER COLUMN k TYPE bigint
 ALTER TABLE t ADD CHECK (array_append('{}', 1) IS NOT NULL)

@@ -134,15 +134,10 @@ def _read_constraint(step: Step, found: Definition, node: Any) -> None:
         found.not_null = found.not_null or kind == "CONSTR_PRIMARY"
     elif kind in ("CONSTR_NULL", "CONSTR_NOTNULL"):
         _read_null(step, found, node, not_null=kind == "CONSTR_NOTNULL")
-    elif kind == "CONSTR_DEFAULT":
-        if found.default is not None:
-            kind = "default-and-generation" if found.generated else "two-defaults"
-            step.refuse("42601", kind, column=found.name)
-        found.default = node.raw_expr
     elif kind == "CONSTR_IDENTITY":
         _read_identity(step, found, node)
     else:
-        _read_generated(step, found, node)
+        _read_value(step, found, node)
 
 
 def _read_identity(step: Step, found: Definition, node: Any) -> None:
@@ -154,10 +149,10 @@ def _read_identity(step: Step, found: Definition, node: Any) -> None:
     found.not_null = True
 
 
-def _read_generated(step: Step, found: Definition, node: Any) -> None:
+def _read_value(step: Step, found: Definition, node: Any) -> None:
+    """DEFAULT, or GENERATED ALWAYS AS: a column has one of either."""
     if found.default is not None:
-        kind = "two-generations" if found.generated else "default-and-generation"
-        step.refuse("42601", kind, column=found.name)
+        step.refuse("42601", "two-values", column=found.name)
     found.generated, found.default = node.generated_kind, node.raw_expr
 
 

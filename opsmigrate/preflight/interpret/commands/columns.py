@@ -264,15 +264,10 @@ def _drop_column(
 
 
 def _leave_to_child(altering: Altering, child: Name, own: Column) -> None:
-    """The child's column no longer comes from this parent; nor do its constraints in part."""
+    """The child's column no longer comes from this parent; its constraints are left as they are."""
     step = altering.step
     relation = altering.relation(child)
     kept = replace(own, parents=own.parents - 1, local=own.local or altering.only)
-    if any(
-        each.kind in "cn" and own.name in each.columns and each.parents
-        for each in relation.constraints.values()
-    ):
-        raise UnknownError("what is left to a child of a column's constraints", child)
     step.put(relation.with_column(kept))
 
 

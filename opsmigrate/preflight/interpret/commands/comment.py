@@ -14,10 +14,10 @@ from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.named import (
     ROUTINES,
     find_part,
-    find_routine,
     find_user_type,
     name_parts,
     relation_named,
+    routine_named,
 )
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
@@ -45,9 +45,8 @@ def comment(step: Step, node: Any) -> None:
     elif kind in PARTS:
         _part(step, kind, node.object)
     elif kind in ROUTINES:
-        found = find_routine(step, kind, node.object.object_with_args)
-        if found is not None:
-            step.effects.need("OWNER", "function", (*found.name, *found.arguments))
+        found = routine_named(step, kind, node.object.object_with_args)
+        step.effects.need("OWNER", "function", (*found.name, *found.arguments))
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _type(step, kind, node.object)
     elif kind in IN_NO_SCHEMA:

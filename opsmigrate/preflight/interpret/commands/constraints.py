@@ -38,6 +38,8 @@ from opsmigrate.sql.nodes import label
 
 KNOWS_NOT_ENFORCED = 180_000
 EXCLUDES_IN_PARTS = 170_000
+# Before, the keys below one to a partitioned table stay NOT VALID.
+VALIDATES_BELOW = 180_000
 
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
@@ -177,7 +179,8 @@ def _validate_key(altering: Altering, table: Name, found: Constraint) -> None:
         altering.step.effects.lock(found.target, ROW_SHARE)
     altering.step.put(relation.with_constraint(valid))
     ask_key(altering.step, relation, valid)
-    _validate_below(altering, table, valid)
+    if altering.step.schema.version >= VALIDATES_BELOW:
+        _validate_below(altering, table, valid)
 
 
 def _validate_below(altering: Altering, table: Name, valid: Constraint) -> None:

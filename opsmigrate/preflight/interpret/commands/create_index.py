@@ -275,13 +275,9 @@ def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> boo
     """Return whether an index of a partition may belong to that of its table (CompareIndexInfo)."""
     if one.parent is not None or one.exclusion:
         return False
-    if wanted.kind:
-        # A key that is unique does for a primary one, and the other way round.
-        if one.name not in partition.constraints:
-            return False
-    elif one.name in {each.index for each in partition.constraints.values() if each.kind != "f"}:
-        # That of a constraint would do, but it is not tried here whether it is taken.
-        raise UnknownError("which index of a partition is attached", partition.name)
+    # A key that is unique does for a primary one, and the other way round.
+    if wanted.kind and one.name not in partition.constraints:
+        return False
     return (
         (one.method, one.unique, one.nulls_distinct, one.include)
         == (other.method, other.unique, other.nulls_distinct, other.include)

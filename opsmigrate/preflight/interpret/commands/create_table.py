@@ -16,6 +16,7 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
     make_sequence,
     next_value,
     read_definition,
+    require_type,
 )
 from opsmigrate.preflight.interpret.commands.create_index import Wanted, build_index, look
 from opsmigrate.preflight.interpret.commands.defaults import is_nothing
@@ -27,7 +28,6 @@ from opsmigrate.preflight.interpret.commands.keys import (
     wanted_key,
 )
 from opsmigrate.preflight.interpret.commands.not_null import (
-    is_catalogued,
     put_not_null,
 )
 from opsmigrate.preflight.interpret.commands.objects import need_of_relation
@@ -40,7 +40,7 @@ from opsmigrate.preflight.interpret.partition_keys import partition_key_of, requ
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.grammar import deparse
-from opsmigrate.sql.names import Name
+from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.nodes import label
 
 EXCLUDES_IN_PARTS = 170_000
@@ -150,12 +150,25 @@ def _read(step: Step, node: Any) -> Elements:
         elif kind == "constraint":
             _read_constraint(found, each.constraint)
         else:
-            need_of_relation(step, each.table_like_clause.relation, "SELECT")
-            raise UnknownError("LIKE in CREATE TABLE")
+            raise _like(step, node, each.table_like_clause.relation)
     for name, not_null in found.not_nulls if node.HasField("partspec") else ():
         if not_null is not None and not_null.is_no_inherit:
             step.refuse("0A000", "no-inherit-partitioned", column=name)
     return found
+
+
+def _like(step: Step, node: Any, other: Any) -> UnknownError:
+    """Return the end of a statement with LIKE, whose rights are told where it has nothing else."""
+    found = step.schema.visible(*range_name(other))
+    like = step.schema.at(found) if found is not None else None
+    if like is not None and like.kind == "c":
+        step.effects.need("USAGE", "type", like.name)
+    else:
+        need_of_relation(step, other, "SELECT")
+    for column in like.columns.values() if like is not None else ():
+        require_type(step, column.type)
+    alone = len(node.table_elts) == 1 and not node.inh_relations and not node.HasField("partspec")
+    return UnknownError("LIKE in CREATE TABLE", rights_told=alone)
 
 
 def _read_column(step: Step, found: Elements, definition: Definition) -> None:
@@ -262,8 +275,7 @@ def _put_not_nulls(
 ) -> None:
     """Have the columns say that they have values, and give names to that (18)."""
     keys = {each.name: None for key in wanted if key.kind == "p" for each in key.elements}
-    if is_catalogued(step.schema):
-        _require_one_not_null(step, table, [*elements.not_nulls, *keys.items()])
+    _require_one_not_null(step, table, [*elements.not_nulls, *keys.items()])
     for name, node in _named_first(elements.not_nulls):
         relation = step.known(table)
         if name not in relation.columns:

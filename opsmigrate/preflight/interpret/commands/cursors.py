@@ -12,11 +12,9 @@ from opsmigrate.preflight.interpret.step import Command, Step
 
 def declare(step: Step, node: Any) -> None:
     """DECLARE and PREPARE: the query is looked at where it is named."""
-    command = dml.COMMANDS.get(kind := node.query.WhichOneof("node"))
-    if command is None:
-        raise UnknownError("what is prepared is no query")
+    kind = node.query.WhichOneof("node")
     try:
-        command(step, getattr(node.query, kind))
+        dml.COMMANDS[kind](step, getattr(node.query, kind))
     except RefusedError as refused:
         raise UnknownError(f"a query that is not understood ({refused})") from refused
 

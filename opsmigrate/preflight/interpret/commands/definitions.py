@@ -9,24 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.commands.objects import KINDS, need_to_make
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.commands.objects import need_to_make
+from opsmigrate.preflight.interpret.effects import Right
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.nodes import label
 
-# What CREATE makes of this word belongs to its maker; the rest is for superusers.
-MADE = {*KINDS, "OBJECT_AGGREGATE", "OBJECT_TYPE"}
+# Base types, and what else has functions that may do anything.
+OF_SUPERUSERS = frozenset({"OBJECT_TYPE", "OBJECT_TSPARSER", "OBJECT_TSTEMPLATE"})
 
 
 def define(step: Step, node: Any) -> None:
     """CREATE AGGREGATE, OPERATOR, TYPE, COLLATION, TEXT SEARCH."""
     kind, parts = label(node, "kind"), name_parts(node.defnames)
-    if kind not in MADE:
-        words = kind.removeprefix("OBJECT_").lower()
-        raise UnknownError(f"what it needs to make a {words}")
-    if kind == "OBJECT_TYPE":
-        # A base type, whose functions may do anything (DefineType).
+    if kind in OF_SUPERUSERS:
         step.effects.need("SUPERUSER", "role", ())
     home = need_to_make(step, parts)
     if node.replace:

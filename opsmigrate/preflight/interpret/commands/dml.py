@@ -114,7 +114,10 @@ def _need_on_conflict(step: Step, table: Relation, clause: Any) -> None:
 
 def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
     """Return what else is written where there is such a row already."""
-    if any(not each.immediate for each in table.indexes.values()):
+    tables = [table, *map(step.known, descendants_of(step.schema, table.name))]
+    # Rows go to the partitions, each with indexes of its own.
+    tables = tables if table.kind == "p" else tables[:1]
+    if any(not index.immediate for each in tables for index in each.indexes.values()):
         _ask_conflict(step, table, "55000")
     updates = label(clause, "action") == "ONCONFLICT_UPDATE"
     _assigned_columns(step, table, clause.target_list)
@@ -225,8 +228,7 @@ def _take_next(step: Step, table: Relation, targets: Any) -> None:
         for each in targets
         if each.res_target.val.WhichOneof("node") == "set_to_default"
     }
-    if anew:
-        lock_sequences(step, table, tuple(table.columns.keys() - anew), certain=False)
+    lock_sequences(step, table, tuple(table.columns.keys() - anew), certain=False)
 
 
 def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, ...]:
@@ -352,6 +354,7 @@ def _target(step: Step, node: Any, *events: str, named: bool = True) -> Relation
     """Return the table that is written, as these do; what is no table needs at least the same."""
     if is_systems(node):
         step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
+        raise UnknownError("rows of PostgreSQL's own", rights_told=True)
     table = queried(step, node)
     if table.kind not in "rp" or table.rules:
         for event in events:

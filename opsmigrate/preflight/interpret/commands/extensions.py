@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.commands.objects import KINDS, need_of_object
+from opsmigrate.preflight.interpret.commands.objects import need_of_object
 from opsmigrate.preflight.interpret.effects import Unknown, UnknownError
 from opsmigrate.preflight.interpret.schema import Type
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -66,10 +66,7 @@ def alter(step: Step, node: Any) -> None:
     """ALTER EXTENSION … UPDATE, ADD and DROP."""
     step.effects.need("OWNER", "extension", (as_stored(node.extname),))
     if node.DESCRIPTOR.name == "AlterExtensionContentsStmt":
-        kind = label(node, "objtype")
-        if kind not in KINDS:
-            raise UnknownError("who owns what an extension gets or gives")
-        need_of_object(step, kind, node.object)
+        need_of_object(step, label(node, "objtype"), node.object)
 
 
 COMMANDS: Mapping[str, Command] = {"create_extension_stmt": create}

@@ -7,9 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
+from opsmigrate.preflight.interpret.commands.parameters import (
+    IN_ROW,
+    INPUTS,
+    parameters_of,
+    require_determined,
+)
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type
-from opsmigrate.preflight.interpret.named import find_routine, name_parts
+from opsmigrate.preflight.interpret.named import name_parts, routine_named
 from opsmigrate.preflight.interpret.queries import queried
 from opsmigrate.preflight.interpret.schema import Function, Signature
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -18,16 +24,16 @@ from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import LOCKED, TARGET, ranges_of
+from opsmigrate.sql.routine_bodies import declares_plain_types, error_of_body
 from opsmigrate.sql.statement import NotParsedError
 from opsmigrate.sql.types import without_modifier
 
-INPUTS = ("IN", "INOUT", "VARIADIC", "DEFAULT")
-OUTPUTS = ("OUT", "INOUT")
 QUERIES = ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
 VOLATILITY = {"immutable": "i", "stable": "s", "volatile": "v"}
 # As the query would lock them: PostgreSQL analyses it.
 LOCKS = {TARGET: ROW_EXCLUSIVE, LOCKED: ROW_SHARE}
 BUILT_IN = ("sql", "internal", "c")
+PLPGSQL = "plpgsql"
 
 
 def create(step: Step, node: Any) -> None:
@@ -40,14 +46,21 @@ def create(step: Step, node: Any) -> None:
     if home is None:
         step.refuse("3F000", "missing-schema", name=schema or parts[-1])
     step.effects.need("CREATE", "schema", (home,))
-    arguments, outputs = _parameters(step, node)
+    parameters = parameters_of(step, node)
+    arguments = tuple(type_ for mode, _, type_ in parameters if mode in INPUTS)
     made = Function(
         signature=Signature(Name(home, parts[-1]), arguments),
         kind="p" if node.is_procedure else "f",
-        returns=_result(step, node, outputs),
+        returns=_result(step, node, [type_ for mode, _, type_ in parameters if mode in IN_ROW]),
         owner=step.schema.role,
         plain=_is_plain(node),
+        returns_set=node.return_type.setof,
+        defaults=sum(each.function_parameter.HasField("defexpr") for each in node.parameters),
+        inputs=tuple(name for mode, name, _ in parameters if mode in INPUTS),
+        row=tuple((name, type_) for mode, name, type_ in parameters if mode in IN_ROW),
     )
+    results = [type_ for mode, _, type_ in parameters if mode in IN_ROW]
+    require_determined(step, [made.returns, *results], arguments)
     made = _with_options(step, made, node.options)
     _require_language(step, made.language)
     former = step.schema.functions.get(made.signature)
@@ -57,32 +70,22 @@ def create(step: Step, node: Any) -> None:
     step.schema = replace(step.schema, functions={**step.schema.functions, made.signature: made})
 
 
-def _parameters(step: Step, node: Any) -> tuple[tuple[str, ...], list[str]]:
-    """Return the types of the input arguments, and those of the output."""
-    inputs, outputs = [], []
-    for each in node.parameters:
-        parameter = each.function_parameter
-        mode = label(parameter, "mode").removeprefix("FUNC_PARAM_")
-        type_ = without_modifier(find_type(step.schema, parameter.arg_type))
-        if mode in INPUTS:
-            inputs.append(type_)
-        if mode in OUTPUTS:
-            outputs.append(type_)
-    return tuple(inputs), outputs
-
-
 def _result(step: Step, node: Any, outputs: list[str]) -> str:
     if node.is_procedure:
         return "record" if outputs else "void"
+    required = outputs[0] if len(outputs) == 1 else "record"
     if not node.HasField("return_type"):
         if not outputs:
             step.refuse("42P13", "no-result")
-        return outputs[0] if len(outputs) == 1 else "record"
+        return required
     # SETOF is no part of pg_proc.prorettype.
     type_name = type(node.return_type)()
     type_name.CopyFrom(node.return_type)
     type_name.setof = False
-    return without_modifier(find_type(step.schema, type_name))
+    found = without_modifier(find_type(step.schema, type_name))
+    if outputs and found != required:
+        step.refuse("42P13", "other-result")
+    return found
 
 
 def _is_plain(node: Any) -> bool:
@@ -126,8 +129,17 @@ def _replaced(step: Step, former: Function, made: Function, *, replaces: bool) -
     step.effects.need("OWNER", "function", (*made.signature.name, *made.signature.arguments))
     if former.kind != made.kind:
         step.refuse("42809", "wrong-kind", name=made.signature.name.name)
-    if former.returns != made.returns:
+    if (former.returns, former.returns_set) != (made.returns, made.returns_set):
         step.refuse("42P13", "other-result", name=made.signature.name.name)
+    # One alone is no row, but that of a procedure (build_function_result_tupdesc_d).
+    fewest = 1 if made.kind == "p" else 2
+    before, after = (each.row if len(each.row) >= fewest else () for each in (former, made))
+    if before != after:
+        step.refuse("42P13", "other-row", name=made.signature.name.name)
+    if any(old not in ("", new) for old, new in zip(former.inputs, made.inputs, strict=True)):
+        step.refuse("42P13", "other-parameters", name=made.signature.name.name)
+    if former.defaults > made.defaults:
+        step.refuse("42P13", "fewer-defaults", name=made.signature.name.name)
     return replace(made, owner=former.owner, extension=former.extension)
 
 
@@ -139,13 +151,31 @@ def _require_body(step: Step, made: Function, node: Any) -> None:
         step.refuse("42P13", "no-body", name=made.signature.name.name)
 
 
+def _require_block(step: Step, made: Function) -> None:
+    """Refuse a body that is no PL/pgSQL; not looked at where it has types of somebody's own."""
+    body = body_of(step.statement)
+    own = any(
+        "." in each for each in (*made.signature.arguments, *(type_ for _, type_ in made.row))
+    )
+    if own or body is None or body.text is None or not declares_plain_types(body.text):
+        step.effects.unread = True
+    elif (error := error_of_body(step.statement.text)) is not None:
+        # A procedure has no RETURN of anything, which the grammar takes for a function without one.
+        state = "42601" if made.kind == "p" else error.sqlstate
+        step.refuse(state, "body", name=made.signature.name.name)
+
+
 def _check_body(step: Step, made: Function, node: Any) -> None:
     """PostgreSQL reads the body of a function in SQL: what it names must be there."""
     if made.returns == "trigger" and (made.signature.arguments or made.language == "sql"):
         step.refuse("42P13", "trigger-function", name=made.signature.name.name)
     _require_body(step, made, node)
+    if made.language == PLPGSQL:
+        _require_block(step, made)
     if made.language != "sql":
         return
+    # Whether it gives what it is declared to give, is not looked at (check_sql_fn_retval).
+    step.effects.unread = True
     if node.HasField("sql_body"):
         if ranges_of(node.sql_body):
             raise UnknownError("a body that PostgreSQL follows")
@@ -165,9 +195,7 @@ def _check_body(step: Step, made: Function, node: Any) -> None:
 
 def alter(step: Step, node: Any) -> None:
     """Do what `node`, an AlterFunctionStmt, says."""
-    found = find_routine(step, label(node, "objtype"), node.func)
-    if found is None:
-        return
+    found = routine_named(step, label(node, "objtype"), node.func)
     step.effects.need("OWNER", "function", (*found.name, *found.arguments))
     changed = _with_options(step, step.schema.functions[found], node.actions)
     step.schema = replace(step.schema, functions={**step.schema.functions, found: changed})

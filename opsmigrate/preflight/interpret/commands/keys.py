@@ -15,7 +15,11 @@ from opsmigrate.preflight.interpret.commands.create_index import (
     look,
 )
 from opsmigrate.preflight.interpret.commands.index_keys import keys_of
-from opsmigrate.preflight.interpret.commands.not_null import is_catalogued, set_not_null
+from opsmigrate.preflight.interpret.commands.not_null import (
+    is_catalogued,
+    say_not_null,
+    set_not_null,
+)
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
@@ -114,7 +118,6 @@ def merged(wanted: Sequence[Wanted]) -> list[Wanted]:
         if prior is None:
             kept.append(each)
         else:
-            prior.unique = prior.unique or each.unique
             prior.name = prior.name or each.name
     return kept
 
@@ -167,8 +170,7 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
         if not index.nulls_distinct:
             altering.refuse("42P16", "nulls-not-distinct", table, name=name)
         for column in columns:
-            if not relation.columns[column].not_null:
-                set_not_null(altering, table, column)
+            _say_not_null(altering, table, column)
         relation = altering.relation(table)
     step.effects.lock(Name(table.schema, index.name), ACCESS_EXCLUSIVE)
     indexes = dict(relation.indexes)
@@ -188,6 +190,14 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
             )
         )
     )
+
+
+def _say_not_null(altering: Altering, table: Name, column: str) -> None:
+    """Have a column of a primary key say that it has a value, though it may say so already."""
+    if is_catalogued(altering.step.schema):
+        say_not_null(altering, table, Constraint(name="", kind="n", columns=(column,)))
+    else:
+        set_not_null(altering, table, column)
 
 
 def _rename_in_keys(step: Step, table: Name, former: str, name: str) -> None:

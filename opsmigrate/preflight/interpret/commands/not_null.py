@@ -160,34 +160,37 @@ def _set_catalogued(
 
 def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     """ADD [CONSTRAINT name] NOT NULL column, of PostgreSQL 18."""
-    step = altering.step
     column = as_stored(node.keys[0].string.sval)
-    relation = altering.relation(table)
-    if node.is_no_inherit and relation.kind == "p":
+    if node.is_no_inherit and altering.relation(table).kind == "p":
         # Before the column is looked for (transformTableConstraint).
         altering.refuse("0A000", "no-inherit-partitioned", table, column=column)
     altering.column(table, column)
-    known = not_null_of(relation, column)
-    name = as_stored(node.conname)
-    if known is not None:
-        _require_the_same(altering, table, known, node)
-        if not known.local:
-            step.put(relation.with_constraint(replace(known, local=True)))
-        return
-    children = () if node.is_no_inherit else children_of(step.schema, table)
-    if children and altering.only:
-        altering.refuse("42P16", "children-too", table, column=column)
     made = Constraint(
-        name=name,
+        name=as_stored(node.conname),
         kind="n",
         columns=(column,),
         no_inherit=bool(node.is_no_inherit),
         validated=not node.skip_validation,
     )
+    say_not_null(altering, table, made)
+
+
+def say_not_null(altering: Altering, table: Name, made: Constraint) -> None:
+    """Add a NOT NULL that a statement says, or a primary key for it (18)."""
+    step, relation = altering.step, altering.relation(table)
+    [column] = made.columns
+    known = not_null_of(relation, column)
+    if known is not None:
+        _require_the_same(altering, table, known, made)
+        step.put(relation.with_constraint(replace(known, local=True)))
+        return
+    children = () if made.no_inherit else children_of(step.schema, table)
+    if children and altering.only:
+        altering.refuse("42P16", "children-too", table, column=column)
     if made.validated:
         ask_not_null(step, relation, column)
     name = put_not_null(step, table, column, made)
-    if children and node.skip_validation:
+    if children and not made.validated:
         raise UnknownError("NOT NULL … NOT VALID of descendants", table, *children)
     if children:
         _require_inheritable(altering, table, column)
@@ -204,11 +207,11 @@ def _require_inheritable(altering: Altering, table: Name, column: str) -> None:
             altering.refuse("55000", "no-inherit", each, name=own.name)
 
 
-def _require_the_same(altering: Altering, table: Name, known: Constraint, node: Any) -> None:
+def _require_the_same(altering: Altering, table: Name, known: Constraint, made: Constraint) -> None:
     for wrong, kind in (
-        (known.no_inherit != bool(node.is_no_inherit), "no-inherit"),
-        (bool(node.conname) and as_stored(node.conname) != known.name, "two-not-nulls"),
-        (not known.validated and not node.skip_validation, "not-valid"),
+        (known.no_inherit != made.no_inherit, "no-inherit"),
+        (made.name not in ("", known.name), "two-not-nulls"),
+        (made.validated and not known.validated, "not-valid"),
     ):
         if wrong:
             altering.refuse("55000", kind, table, name=known.name)
@@ -241,7 +244,6 @@ def drop_not_null(altering: Altering, table: Name, column: str) -> None:
     if not catalogued:
         _drop_flag(altering, relation, column)
         return
-    _parent_is_nullable(altering, relation, column)
     constraint = not_null_of(relation, column)
     if constraint is None:
         raise AssertionError(column)
@@ -266,18 +268,13 @@ def _drop_flag(altering: Altering, table: Relation, column: str) -> None:
         if found.identity:
             altering.refuse("42601", "identity", each, column=column)
         key_needs_column(altering, relation, column)
-        if each == table.name:
-            _parent_is_nullable(altering, relation, column)
+        _parent_is_nullable(altering, relation, column)
         step.put(relation.with_column(replace(found, not_null=False)))
 
 
 def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
-    relation = altering.allow(table, "rpf")
+    altering.allow(table, "rpf")
     name = as_stored(command.name)
-    known = relation.columns.get(name)
-    is_said = relation.kind == "p" and known is not None and known.not_null
-    if not is_catalogued(altering.step.schema) and not is_said:
-        altering.family(table)
     altering.later(Pass.COLUMN_ATTRIBUTES, lambda: _set(altering, table, name))
 
 
@@ -293,12 +290,9 @@ def _set(altering: Altering, table: Name, column: str) -> None:
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
-    before = not is_catalogued(altering.step.schema)
-    alone = before and altering.only and relation.kind == "p"
+    alone = altering.only and relation.kind == "p" and not is_catalogued(altering.step.schema)
     if alone and children_of(altering.step.schema, table):
         altering.refuse("42P16", "children-too", table, column=name)
-    if before:
-        altering.family(table)
     altering.later(Pass.DROP, lambda: drop_not_null(altering, table, name))
 
 

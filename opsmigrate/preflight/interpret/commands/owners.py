@@ -292,8 +292,6 @@ def _owned(step: Step, table: Name, owner: str) -> None:
     if own.owner == owner:
         return
     step.put(replace(own, owner=owner))
-    for index in own.indexes:
-        step.effects.lock(Name(table.schema, index), ACCESS_EXCLUSIVE)
     for each in list(step.schema.relations.values()):
         facts = each.sequence
         if facts is not None and facts.owner is not None and facts.owner[0] == table:

@@ -34,15 +34,8 @@ def _list(node: Any) -> str:
 
 
 def _range(node: Any) -> str:
-    low, high = (", ".join(map(_datum, each)) for each in (node.lowerdatums, node.upperdatums))
+    low, high = (", ".join(map(deparse, each)) for each in (node.lowerdatums, node.upperdatums))
     return f"FROM ({low}) TO ({high})"
-
-
-def _datum(node: Any) -> str:
-    kind = node.WhichOneof("node")
-    if kind == "column_ref":
-        return str(node.column_ref.fields[0].string.sval).upper()
-    return deparse(node)
 
 
 def _hash(node: Any) -> str:
@@ -57,15 +50,6 @@ def require_bound(step: Step, parent: Relation, node: Any) -> None:
         step.refuse("42P16", "other-kind-of-bound", relation=parent.name)
     if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
         step.refuse("42P16", "remainder", relation=parent.name)
-    _require_constants(step, parent, node)
-
-
-def _require_constants(step: Step, parent: Relation, node: Any) -> None:
-    """Refuse columns in a bound."""
-    limits = (*node.lowerdatums, *node.upperdatums)
-    values = [each for each in limits if references(each) not in LIMITS]
-    if any(references(each) for each in (*node.listdatums, *values)):
-        step.refuse("0A000", "column-in-bound", relation=parent.name)
     _require_values(step, parent, node)
 
 
@@ -76,15 +60,17 @@ def _require_values(step: Step, parent: Relation, node: Any) -> None:
         if limits and len(limits) != len(columns):
             step.refuse("42P16", "number-of-bounds", relation=parent.name)
         for name, each in zip(columns, limits, strict=False):
-            if name is None or references(each) in LIMITS:
-                continue
-            _require_value(step, parent, parent.columns[name].type, each)
+            if references(each) not in LIMITS:
+                type_ = parent.columns[name].type if name is not None else None
+                _require_value(step, parent, type_, each)
 
 
-def _require_value(step: Step, parent: Relation, type_: str, node: Any) -> None:
+def _require_value(step: Step, parent: Relation, type_: str | None, node: Any) -> None:
+    """Refuse what is no value of a type, None for that of an expression; and any column."""
     place = Place(schema=step.schema, table=None, word="default")
     try:
-        if coerced(place, typed(place, node), type_, "a") is None:
+        value = typed(place, node)
+        if type_ is not None and coerced(place, value, type_, "a") is None:
             step.refuse("42804", "bound-of-another-type", relation=parent.name)
     except UnknownError:
         # As of a date that not all calendars have.

@@ -126,7 +126,7 @@ def _clone_keys(step: Step, parent: Relation, table: Name) -> None:
             continue
         if key.target == table:
             step.refuse("0A000", "referenced-by-the-parent", relation=table, name=key.name)
-        if step.known(key.target).kind == "p" or children_of(step.schema, table):
+        if step.known(key.target).kind == "p":
             raise UnknownError("a foreign key among partitioned tables", table, parent.name)
         step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
         own = step.known(table)
@@ -164,8 +164,6 @@ def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
     }
     if taken := copies.keys() & own.triggers.keys():
         step.refuse("42710", "name-taken", relation=table, name=min(taken))
-    if copies and children_of(step.schema, table):
-        raise UnknownError("triggers of a partitioned partition", table, parent.name)
     for each in copies.values():
         step.effects.need("EXECUTE", "function", each.function)
     step.put(replace(own, triggers={**own.triggers, **copies}))
@@ -194,8 +192,6 @@ def _attach(altering: Altering, table: Name, command: Any) -> None:
         step.refuse("42809", "other-persistence", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
-    if children_of(step.schema, child.name):
-        step.refuse("42809", "has-children", relation=child.name)
     _require_columns(step, parent, child)
     bound = new_bound(step, parent, child.name, given.bound)
     altering.later(Pass.MISCELLANEOUS, lambda: _attached(step, parent, child, bound))
@@ -214,8 +210,6 @@ def _attached(step: Step, parent: Relation, child: Relation, bound: str) -> None
     if step.schema.version >= IDENTITY_OF_PARTITIONS:
         for each in parent.columns.values():
             own = child.columns[each.name]
-            if own.identity and not each.identity:
-                step.refuse("55000", "identity-column", relation=child.name, column=each.name)
             child = child.with_column(replace(own, identity=each.identity))
     step.put(replace(child, bound=bound))
     step.effects.scans.add(child.name)
@@ -295,9 +289,7 @@ def _without_clones(step: Step, child: Name) -> None:
     for name in descendants_of(step.schema, child):
         own = step.known(name)
         kept = {key: each for key, each in own.triggers.items() if each.parent is None}
-        if len(kept) < len(own.triggers):
-            step.effects.lock(name, ACCESS_EXCLUSIVE)
-            step.put(replace(own, triggers=kept))
+        step.put(replace(own, triggers=kept))
 
 
 def _detached(step: Step, parent: Relation, child: Relation) -> None:
@@ -307,19 +299,16 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
     keys = [key for key in copies if key.parent is not None and key.parent[0] == parent.name]
     if len(keys) < len(copies) and step.schema.version < TELLS_KEYS_APART:
         raise UnknownError("a partition's own key to a partitioned table", child.name, parent.name)
-    if below and keys:
-        raise UnknownError("foreign keys below a partition", child.name, parent.name)
     if any(each.parent == parent.name for each in child.triggers.values()):
         if any(each.parent is None for each in child.triggers.values()) and below:
             raise UnknownError("triggers of a partition and of its parent", child.name)
         _without_clones(step, child.name)
     for name in descendants_of(step.schema, child.name) if child.kind == "p" else ():
         step.effects.lock(name, ACCESS_EXCLUSIVE)
-    for key in keys:
-        if key.target is not None:
-            if step.known(key.target).kind == "p" and children_of(step.schema, key.target):
-                raise UnknownError("a foreign key to a partitioned table", child.name, parent.name)
-            step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
+    for target in (key.target for key in keys if key.target is not None):
+        if step.known(target).kind == "p" and children_of(step.schema, target):
+            raise UnknownError("a foreign key to a partitioned table", child.name, parent.name)
+        step.effects.lock(target, SHARE_ROW_EXCLUSIVE)
     child = without_parent(parent, child)
     keeps = step.schema.version < IDENTITY_OF_PARTITIONS
     step.put(

@@ -26,8 +26,7 @@ def _prepare(persistence: str) -> Any:
         if relation.persistence == persistence:
             return
         _require_keys(altering, relation, persistence)
-        if relation.kind == "r":
-            altering.rewrite(table)
+        altering.rewrite(table)
 
         def act() -> None:
             altering.step.put(replace(altering.relation(table), persistence=persistence))
