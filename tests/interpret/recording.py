@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opsmigrate.preflight.interpret.effects import Right
+from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
@@ -70,6 +71,16 @@ class Recording:
             found = judged(schema, statement, each.happened, each.server, same or self.is_same)
             yield schema, found
             schema = found.after
+
+    def going_on(self) -> Iterator[tuple[Schema, Comparison]]:
+        """Yield each comparison as judged() does, but after what is unknown with what is known."""
+        schema = self.start
+        for each in self.executed:
+            [statement] = parse(each.text)
+            found = judged(schema, statement, each.happened, each.server, self.is_same)
+            yield schema, found
+            known = found.unknown is None
+            schema = found.after if known else interpret(schema, statement)[0]
 
     def is_same(self, *question: Any) -> bool:
         """Return what the server said of two expressions; false for what it was not asked."""

@@ -28,5 +28,9 @@ def test_each_line_does_what_is_claimed(file: str, empty_database: str) -> None:
         if any(each.unknown for each in judged) != line.unknown:
             wrong.append(f"{'claimed' if line.unknown else 'not claimed'}: {line.text}")
         wrong += [f"rights of {each}" for each in recording.rights_wrong]
+        going_on = [comparison for _, comparison in recording.going_on()]
+        if not any(each.differences for each in judged):
+            # What is not claimed taints whatever may be another than before.
+            wrong += [f"after {line.text}: {each}" for one in going_on for each in one.lines()]
 
     assert not wrong, "\n".join(wrong)

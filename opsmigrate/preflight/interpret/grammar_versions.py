@@ -30,6 +30,9 @@ def _needed(part: Node) -> int:
         return MERGES
     if part.kind == "IndexStmt":
         return NULLS_NOT_DISTINCT if part.value.nulls_not_distinct else NEVER
+    if part.kind == "VacuumRelation":
+        named = part.value.HasField("relation")
+        return VACUUMS_ONLY if named and not part.value.relation.inh else NEVER
     if part.kind == "AlterTableCmd":
         return SETS_EXPRESSIONS if label(part.value, "subtype") == "AT_SetExpression" else NEVER
     if part.kind == "ATAlterConstraint":

@@ -14,8 +14,11 @@ from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.statement import Statement
 
-# Whatever these name, they may change.
-CHANGES = frozenset({"alter_table_stmt", "index_stmt", "create_stmt", "rename_stmt"})
+# Whatever these name, they may change, or forbid to be changed later.
+CHANGES = frozenset(
+    {"alter_table_stmt", "index_stmt", "create_stmt", "rename_stmt"}
+    | {"create_policy_stmt", "alter_policy_stmt", "rule_stmt"}
+)
 
 
 def interpret(

@@ -88,7 +88,8 @@ def _tables(step: Step, nodes: Iterable[Any]) -> Tables | None:
             return None
         name = as_stored(node.range_var.alias.aliasname or node.range_var.relname)
         table = relation_of(step, node.range_var)
-        if name in found or any(each.type == "?" for each in table.columns.values()):
+        told = table.kind != "S" and all(each.type != "?" for each in table.columns.values())
+        if name in found or not told:
             return None
         found[name] = table
     return found or None

@@ -16,3 +16,9 @@ COPY pt TO '/dev/null'
 COPY seq TO '/dev/null'
 COPY t (ctid) TO '/dev/null'
 COPY nope TO '/dev/null'
+COPY t FROM '/dev/null' WHERE (n, s) = (1, 1)
+COPY t (id, n) TO '/dev/null'
+COPY nope FROM STDIN
+COPY t (nope) FROM STDIN
+COPY trig FROM '/dev/null'
+COPY ident (b) FROM '/dev/null'

@@ -29,3 +29,10 @@ CREATE DOMAIN n AS text CHECK (VALUE ~ '^a')
 CREATE DOMAIN n AS pos
 CREATE TYPE n AS (a pos)
 CREATE DOMAIN n AS integer CHECK (stable_f(VALUE) > 0)
+CREATE TEMP TABLE tt (i int); CREATE DOMAIN dd AS tt -- unknown
+CREATE DOMAIN dd AS integer COLLATE "C" -- unknown
+CREATE DOMAIN d2 AS short; CREATE TABLE n (a d2); ALTER DOMAIN short ADD CONSTRAINT c CHECK (VALUE <> 'x')
+CREATE TABLE n (a short); INSERT INTO n VALUES ('x'); ALTER DOMAIN short ADD CONSTRAINT c CHECK (VALUE <> 'x')
+CREATE DOMAIN dd AS int DEFAULT ROW(1, nope)
+CREATE DOMAIN dd AS int CHECK ((VALUE, 1) = ('a', 1))
+CREATE TABLE n (a short, b int); ALTER TABLE n DROP COLUMN a, SET (autovacuum_vacuum_threshold = 5); ALTER DOMAIN short ADD CONSTRAINT c CHECK (VALUE <> 'x') -- unknown

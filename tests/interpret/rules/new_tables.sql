@@ -151,6 +151,10 @@ CREATE TABLE n (x text GENERATED ALWAYS AS IDENTITY) INHERITS (par)
 CREATE TABLE n (x integer GENERATED ALWAYS AS (1) STORED) INHERITS (par) -- unknown
 CREATE TABLE n (a int, g int GENERATED ALWAYS AS (a * 2) STORED); CREATE TABLE n1 (a int, g int GENERATED ALWAYS AS (a * 3) STORED); ALTER TABLE n1 INHERIT n
 CREATE TABLE n (z integer GENERATED ALWAYS AS IDENTITY) INHERITS (par)
+CREATE TABLE n (a regtype); ALTER TABLE n ALTER a SET STORAGE MAIN -- unknown
+CREATE TABLE n (i int) WITH (autovacuum_enabled) -- unknown
+CREATE TABLE n (i int) WITH (autovacuum_enabled = true)
+CREATE TABLE n (i int) WITH (fillfactor = 'x') -- unknown
 CREATE MATERIALIZED VIEW absent.n4 AS SELECT absent FROM public.absent
 CREATE VIEW absent.n4 AS SELECT absent FROM public.absent
 CREATE TABLE absent.n4 AS SELECT absent FROM public.absent

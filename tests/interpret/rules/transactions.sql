@@ -16,3 +16,9 @@ COMMIT
 ROLLBACK
 BEGIN; CREATE TABLE n (i integer); BEGIN; ROLLBACK; CREATE TABLE n (j integer)
 ROLLBACK TO a -- unknown
+RELEASE a -- unknown
+BEGIN; PREPARE TRANSACTION 'x' -- unknown
+SET timezone = 'UTC'; CREATE TABLE n (a timestamp); SET lock_timeout = '5s'; ALTER TABLE n ALTER a TYPE timestamptz
+SET timezone = 'Europe/Berlin'; CREATE TABLE n (a timestamp); ALTER TABLE n ALTER a TYPE timestamptz
+SET search_path = 'public,other'; CREATE TABLE n (i int)
+SET session_replication_role = replica -- unknown

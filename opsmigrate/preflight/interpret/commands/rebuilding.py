@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.collation import is_collatable, own_collatio
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
 from opsmigrate.preflight.interpret.dependents import owning_constraint
-from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -30,8 +30,6 @@ from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import without_modifier
 
-# What rests on a column and is not in the way, or is looked at by itself.
-MADE_AGAIN = frozenset({"statistics", "index", "constraint", "default", "relation", "column"})
 GENERATED_IS_IN_USE = 150_000
 
 
@@ -46,8 +44,6 @@ def require_free(altering: Altering, table: Relation, column: str) -> None:
         altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):
         altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
-    if table.rules or any(each.when for each in table.triggers.values()):
-        raise UnknownError("what rules and conditions of triggers use", table.name)
 
 
 def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
@@ -56,7 +52,7 @@ def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
         if any(use == (table.name, column) for use in relation.uses):
             yield relation.name.name
     for each in schema.dependencies.get(column_thing(table.name, column), ()):
-        if each.by.kind not in MADE_AGAIN:
+        if each.by.kind != "statistics":
             yield str(each.by.part or each.by.name)
     yield from (each.name for each in table.triggers.values() if column in each.columns)
     for policy in table.policies.values():
@@ -87,11 +83,14 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
             _remember_check(altering, table, constraint)
         elif constraint.kind == "f" and column in constraint.columns:
             _remember_key(altering, table.name, constraint)
-        elif constraint.kind == "n" and column in constraint.columns:
-            _remember_not_null(altering, table.name, column)
+        elif constraint.kind == "n" and column in constraint.columns and not constraint.validated:
+            below = descendants_of(altering.step.schema, table.name)
+            if below:
+                # It is made again with theirs, which may be valid.
+                raise UnknownError("a NOT NULL that is not valid, made again", table.name, *below)
+    # What else rests on it was in the way.
     for each in altering.step.schema.dependencies.get(column_thing(table.name, column), ()):
-        if each.by.kind == "statistics":
-            _remember_statistics(altering, table, column, each.by)
+        _remember_statistics(altering, table, column, each.by)
     _remember_keys_to(altering, table, column)
 
 
@@ -133,8 +132,6 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
 
     def act() -> None:
         relation = altering.relation(table.name)
-        if index.name not in relation.indexes:
-            return
         _put_again(altering, table, index)
         after = _sorted_by(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
@@ -237,13 +234,7 @@ def _holds_for_other_type(place: Place, before: Relation, text: str) -> None:
     if changed and _has_plain_text(parse_expression(text)):
         # The server has given the text the type that was the column's.
         raise UnknownError("whether a condition suits another type", before.name)
-    try:
-        condition(place, parse_expression(text))
-    except RefusedError as error:
-        if error.refusal.kind == "literal":
-            # The server has it with the type that it had, which a text need not say.
-            raise UnknownError("whether a condition suits another type", before.name) from error
-        raise
+    condition(place, parse_expression(text))
 
 
 def _has_plain_text(node: Any) -> bool:
@@ -288,22 +279,11 @@ def _class(altering: Altering, table: Relation, key: Key, index: Index) -> Opera
 def _remember_check(altering: Altering, table: Relation, constraint: Constraint) -> None:
     def act() -> None:
         relation = altering.relation(table.name)
-        if constraint.name not in relation.constraints:
-            return
         place = Place(schema=altering.step.schema, table=relation, word="check")
         _holds_for_other_type(place, table, constraint.condition or "true")
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)
-
-
-def _remember_not_null(altering: Altering, table: Name, column: str) -> None:
-    """A NOT NULL is made again with those of the descendants: unknown where one is not valid."""
-    schema = altering.step.schema
-    for name in (table, *descendants_of(schema, table)):
-        for each in schema.relations[name].constraints.values():
-            if each.kind == "n" and each.columns == (column,) and not each.validated:
-                raise UnknownError("a NOT NULL that is not valid, made again", table, name)
 
 
 def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> None:
@@ -315,13 +295,10 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
         raise UnknownError("foreign keys of partitioned tables, made again", table)
     step.effects.lock(table, ACCESS_EXCLUSIVE)
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
-    if constraint.parent is None:
-        step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
+    step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
         relation = altering.relation(table)
-        if constraint.name not in relation.constraints:
-            return
         require_comparable(step, relation, constraint)
         if constraint.validated and relation.kind == "r":
             # What triggers that were off have let in.

@@ -120,18 +120,10 @@ def _column(step: Step, node: Any, new: str) -> None:
     old = as_stored(node.subname)
     if table.of_type is not None:
         step.refuse("42809", "typed-table", relation=table.name)
-    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", table.name)
     for each in _typed_tables(step, node, table.name):
         _column_with_family(step, each, (old, new))
-    if table.kind == "c":
-        _column_of(step, step.known(table.name), (old, new), within=())
-        return
     if not node.relation.inh and children_of(step.schema, table.name):
         step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
-    if not node.relation.inh:
-        _column_of(step, step.known(table.name), (old, new), within=())
-        return
     _column_with_family(step, table.name, (old, new))
 
 
@@ -146,7 +138,6 @@ def _typed_tables(step: Step, node: Any, type_: Name) -> tuple[Name, ...]:
 def _column_with_family(step: Step, table: Name, pair: tuple[str, str]) -> None:
     family = (table, *descendants_of(step.schema, table))
     for each in family:
-        step.known(each)
         step.effects.lock(each, ACCESS_EXCLUSIVE)
         step.effects.need("OWNER", "relation", each)
     # From below to above, as renameatt_internal() comes back from its children.
@@ -177,8 +168,6 @@ def _column_of(
         for text in (policy.using, policy.check):
             if text is not None and old in text and has_subquery(text):
                 raise UnknownError("a policy with a subquery", table.name)
-    if table.rules:
-        raise UnknownError("a column of a table with rules", table.name)
     step.schema = renaming.rename_column(step.schema, table.name, old, new)
 
 

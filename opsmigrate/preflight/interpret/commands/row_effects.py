@@ -22,6 +22,10 @@ DOES_NOTHING, SETS_DEFAULT = "a", "d"
 def write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | None = None) -> None:
     """Note that rows of a table are written: its locks, those of its keys, what may raise."""
     step.effects.lock(table.name, ROW_EXCLUSIVE)
+    _write(step, table, event, columns)
+
+
+def _write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | None) -> None:
     family = (table, *map(step.known, descendants_of(step.schema, table.name)))
     keys = [each.partition_key for each in family if each.partition_key]
     moved = {name for key in keys for name in columns_in_key(key)}
@@ -49,8 +53,6 @@ def _lock_referenced(step: Step, table: Relation, columns: tuple[str, ...] | Non
         if key.kind == "f" and key.target is not None and key.enforced and written:
             step.effects.lock_with_rows(key.target, ROW_SHARE)
             need_of_owner(step, step.known(key.target))
-            for name in descendants_of(step.schema, key.target):
-                step.effects.lock_with_rows(name, ROW_SHARE)
 
 
 def _lock_referring(step: Step, table: Relation, event: str) -> None:
@@ -77,9 +79,8 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
                 for state in ("23503", "23001")
             ]
             if not nothing and other.name not in step.effects.writes_rows:
-                write(step, other, DELETE if action == "c" and event == DELETE else UPDATE)
-                mode = step.effects.locks.pop(other.name)
-                step.effects.lock_with_rows(other.name, mode)
+                deletes = action == "c" and event == DELETE
+                _write(step, other, DELETE if deletes else UPDATE, None)
 
 
 def is_guarded(step: Step, table: Relation) -> bool:

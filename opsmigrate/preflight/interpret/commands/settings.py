@@ -40,7 +40,7 @@ def _set_search_path(step: Step, node: Any, kind: str) -> None:
     if node.is_local and not step.schema.savepoints:
         return
     names = [as_stored(each.a_const.sval.sval) for each in node.args]
-    if any(name.startswith("pg_") or "," in name for name in names):
+    if any(name.startswith("pg_") for name in names):
         raise UnknownError("a search_path with PostgreSQL's own schemas", rights_told=True)
     found = (step.schema.role if name == "$user" else name for name in names)
     path = tuple(dict.fromkeys(name for name in found if name in step.schema.schemas))
@@ -116,7 +116,9 @@ def _rollback(step: Step, name: str) -> Schema:
 
 def _savepoint(step: Step, name: str) -> Schema:
     kept = replace(step.schema, savepoints=())
-    return replace(step.schema, savepoints=(*step.schema.savepoints, (name, kept)))
+    # Where nothing began a transaction, the statement is in one from before.
+    former = step.schema.savepoints or (("", kept),)
+    return replace(step.schema, savepoints=(*former, (name, kept)))
 
 
 def _place(step: Step, name: str) -> int:
@@ -135,7 +137,7 @@ def _rollback_to(step: Step, name: str) -> Schema:
 
 def _release(step: Step, name: str) -> Schema:
     if not step.schema.savepoints:
-        return step.schema
+        raise UnknownError("a savepoint from before", rights_told=True)
     return replace(step.schema, savepoints=step.schema.savepoints[: _place(step, name)])
 
 

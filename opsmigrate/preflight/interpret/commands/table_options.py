@@ -32,6 +32,4 @@ def _value(option: Any) -> str:
         return str(number)
     if kind == "string" and option.defname == "autovacuum_enabled":
         return str(option.arg.string.sval)
-    if kind == "boolean":
-        return "true" if option.arg.boolean.boolval else "false"
     raise UnknownError(f"the value of {option.defname}")

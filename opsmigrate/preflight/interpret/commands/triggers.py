@@ -38,7 +38,6 @@ class Reads(NamedTuple):
 def create(step: Step, node: Any) -> None:
     """Do what `node`, a CreateTrigStmt, says."""
     table = relation_of(step, node.relation)
-    step.effects.lock(table.name, SHARE_ROW_EXCLUSIVE)
     type_ = (ROW if node.row else 0) | node.timing | node.events
     _fits(step, table, type_, node)
     step.effects.need("TRIGGER", "relation", table.name)
@@ -109,15 +108,14 @@ def _fits(step: Step, table: Relation, type_: int, node: Any) -> None:
 def _function(step: Step, node: Any) -> Name:
     parts = name_parts(node.funcname)
     schema = parts[-2] if len(parts) > 1 else None
-    if schema not in SYSTEM_SCHEMAS:
-        for home in (schema,) if schema else step.schema.search_path:
-            signature = Signature(Name(home, parts[-1]), ())
-            found = step.schema.functions.get(signature)
-            if found is not None:
-                if found.returns != "trigger":
-                    step.refuse("42P17", "returns-no-trigger", name=parts[-1])
-                step.effects.need("EXECUTE", "function", (home, parts[-1]))
-                return signature.name
+    for home in (schema,) if schema else step.schema.search_path:
+        signature = Signature(Name(home, parts[-1]), ())
+        found = step.schema.functions.get(signature)
+        if found is not None:
+            if found.returns != "trigger":
+                step.refuse("42P17", "returns-no-trigger", name=parts[-1])
+            step.effects.need("EXECUTE", "function", (home, parts[-1]))
+            return signature.name
     system = step.schema.system.functions.get(parts[-1], ())
     plain = [each for each in system if not each.arguments]
     if schema in (None, "pg_catalog") and plain:

@@ -240,12 +240,9 @@ def _set_not_null(step: Step, own: Type, node: Any) -> None:
 
 def _add_constraint(step: Step, own: Type, node: Any) -> None:
     constraint = getattr(node, "def").constraint
-    kind = label(constraint, "contype")
-    if kind == "CONSTR_NOTNULL":
+    if label(constraint, "contype") == "CONSTR_NOTNULL":
         _set_not_null(step, own, node)
         return
-    if kind != "CONSTR_CHECK":
-        raise UnknownError("ALTER DOMAIN … ADD of no check")
     changed = _with_check(step, own, constraint)
     if not constraint.skip_validation:
         _ask(step, own, "23514", deparse(constraint.raw_expr))
@@ -300,7 +297,9 @@ def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
             step.refuse("0A000", "used-in-another-type", name=own.name.name, holder=holder[1])
         if table.kind not in "rm":
             continue
-        step.known(table.name)
+        if table.name in step.schema.tainted:
+            # Whether the domain is changed is not known then either.
+            raise UnknownError(f"something unknown was done to {table.name}")
         step.effects.lock(table.name, SHARE)
         step.effects.scans.add(table.name)
         step.effects.questions.append(

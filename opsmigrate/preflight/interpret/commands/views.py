@@ -58,6 +58,8 @@ def create_view(step: Step, node: Any) -> None:
         options.add(f"check_option={check}")
     if any(each.startswith("check_option=") for each in options):
         _require_updatable(step, query)
+    if node.view.relpersistence == "t":
+        raise UnknownError("a temporary relation", rights_told=True)
     name = Name(home_of(step, node.view), plain)
     former = step.schema.relations.get(name)
     listed = _columns(step, given, node.aliases)
