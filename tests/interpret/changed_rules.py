@@ -6,9 +6,11 @@ import ast
 import copy
 import gc
 import importlib
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -34,6 +36,7 @@ UNSEEN = (
 )
 # What only says what a refusal or a loss is about, which the tests of findings hold.
 WORDS = ("_about", "_loss", "_shown")
+CACHED = type(lru_cache(str))
 
 
 class Mutant(NamedTuple):
@@ -188,10 +191,21 @@ def changed(
     try:
         for each, new in pairs:
             each.__code__ = new
+        _forget()
         yield
     finally:
         for (each, _), old in zip(pairs, former, strict=True):
             each.__code__ = old
+        _forget()
+
+
+def _forget() -> None:
+    """Empty the caches of the rules: what is kept there was found by others."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{package.__name__}."):
+            for each in vars(module).values():
+                if type(each) is CACHED:
+                    each.cache_clear()
 
 
 def all_mutants() -> list[Mutant]:

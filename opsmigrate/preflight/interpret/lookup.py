@@ -80,7 +80,7 @@ def find_type(schema: Schema, node: Any) -> str:
     name = parts[-1]
     ours = SHOWN.keys() | AS_NAMED | KNOWN
     plain = len(parts) < 3 and not node.pct_type and not node.setof
-    if plain and name not in ours and not name.startswith(("_", "pg_")) and parts[0] != SYSTEM:
+    if plain and name not in ours and not name.startswith(("_", "pg_")):
         where = parts[0] if len(parts) == 2 else None
         if where is not None and where not in schema.schemas:
             raise RefusedError(Refusal(sqlstate="3F000", kind="missing-schema", name=where))

@@ -91,7 +91,7 @@ def user_type_named(step: Step, nodes: Iterable[Any]) -> Name:
     if found is None:
         if schema is not None and schema not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=schema)
-        if schema in SYSTEM_SCHEMAS or name in KNOWN or name.startswith(("_", "pg_")):
+        if name in KNOWN or name.startswith(("_", "pg_")):
             raise UnknownError("a type of PostgreSQL's own")
         step.refuse("42704", "missing-type", name=name)
     return found

@@ -302,3 +302,10 @@ DO $$BEGIN ALTER TABLE casc DROP CONSTRAINT casc_u_key; CREATE INDEX casc_u_key 
 CREATE TEMP TABLE n (a integer); CREATE INDEX n_a ON n (a); DROP INDEX CONCURRENTLY n_a -- unknown
 DO LANGUAGE plpgsql -- unknown
 CREATE TABLE c1 (a integer); CREATE VIEW c1v AS SELECT a FROM c1; CREATE VIEW c1w AS SELECT a FROM c1; DO $$BEGIN DROP VIEW c1v; END$$; DROP TABLE c1 -- unknown
+CREATE TABLE n (a integer); ALTER EXTENSION plpgsql ADD TABLE n; DROP EXTENSION plpgsql CASCADE -- unknown
+CREATE TYPE n AS ENUM ('a'); ALTER EXTENSION plpgsql ADD TYPE n; DROP EXTENSION plpgsql CASCADE -- unknown
+CREATE FUNCTION n() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION plpgsql ADD FUNCTION n(); DROP EXTENSION plpgsql CASCADE -- unknown
+CREATE FUNCTION n() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP EXTENSION plpgsql CASCADE
+UPDATE pg_extension SET extnamespace = 'other'::regnamespace WHERE extname = 'plpgsql'; INSERT INTO pg_depend SELECT 'pg_extension'::regclass, oid, 0, 'pg_namespace'::regclass, 'other'::regnamespace, 0, 'n' FROM pg_extension WHERE extname = 'plpgsql'; DROP TABLE other.t; DROP SCHEMA other -- unknown
+CREATE FUNCTION amb(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE PROCEDURE amb(text) LANGUAGE sql AS 'SELECT 1'; DROP PROCEDURE amb
+CREATE STATISTICS other.s ON id, s FROM other.t; ALTER SCHEMA other RENAME TO nn; DROP STATISTICS nn.s
