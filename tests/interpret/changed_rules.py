@@ -191,21 +191,30 @@ def changed(
     try:
         for each, new in pairs:
             each.__code__ = new
-        _forget()
+        forget()
         yield
     finally:
         for (each, _), old in zip(pairs, former, strict=True):
             each.__code__ = old
-        _forget()
+        forget()
 
 
-def _forget() -> None:
+def forget() -> None:
     """Empty the caches of the rules: what is kept there was found by others."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(f"{package.__name__}."):
-            for each in vars(module).values():
-                if type(each) is CACHED:
-                    each.cache_clear()
+    for each in _caches(len(sys.modules)):
+        each.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _caches(modules: int) -> tuple[Any, ...]:
+    """Return the caches of as many modules as there are."""
+    return tuple(
+        each
+        for name, module in list(sys.modules.items())
+        if name.startswith(f"{package.__name__}.")
+        for each in vars(module).values()
+        if type(each) is CACHED
+    )
 
 
 def all_mutants() -> list[Mutant]:

@@ -27,7 +27,14 @@ from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
-from tests.interpret.changed_rules import FOLDER, Mutant, all_mutants, changed, made_at_import
+from tests.interpret.changed_rules import (
+    FOLDER,
+    Mutant,
+    all_mutants,
+    changed,
+    forget,
+    made_at_import,
+)
 from tests.interpret.generator import connected
 from tests.interpret.listed import lines, recorded
 from tests.interpret.recording import Executed, Recording, load, save
@@ -56,9 +63,12 @@ class Case:
     # What is interpreted first, from `before` on: what a later statement shows of an earlier one.
     earlier: tuple[Statement, ...] = ()
 
-    def interpreted(self) -> tuple[Schema, tuple[Schema, Effects]]:
-        """Return the schema that the statement finds, and what is said of it then."""
-        schema = self.before
+    def interpreted(self, *, anew: bool) -> tuple[Schema, tuple[Schema, Effects]]:
+        """Return the schema that the statement finds, and what is said of it then.
+
+        With `anew`, what was found out of the schema before, and kept, is found once more.
+        """
+        schema = replace(self.before) if anew else self.before
         for each in self.earlier:
             schema = interpret(schema, each)[0]
         return schema, interpret(schema, self.statement)
@@ -108,14 +118,14 @@ def _too_long(number: int, frame: Any) -> None:
     raise TimeoutError
 
 
-def noticed(case: Case) -> str | None:
-    """Return how the case shows that a rule was changed."""
+def noticed(case: Case, *, anew: bool) -> str | None:
+    """Return how the case shows that a rule was changed; for `anew` see Case.interpreted()."""
     each = case.executed
     # A changed rule may go round for ever.
     former = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        before, claimed = case.interpreted()
+        before, claimed = case.interpreted(anew=anew)
         if claimed == case.claimed:
             return None
         found = judged(before, case.statement, each.happened, each.server, case.recording.is_same)
@@ -158,8 +168,9 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
 
     for number, case in enumerate(every):
         seen.clear()
+        forget()
         sys.settrace(trace)
-        case.interpreted()
+        case.interpreted(anew=True)
         sys.settrace(None)
         for line in seen:
             found[line].append(number)
@@ -180,8 +191,11 @@ def survivors(
             if not only_reached:
                 yield mutant, None
             continue
+        # Where rules keep something in the schema.
+        anew = "__dict__" in mutant.path.read_text()
         with changed(mutant, made):
-            how = next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
+            each = (noticed(every[n], anew=anew) for n in reached[:most])
+            how = next(filter(None, each), None)
         yield mutant, how
 
 

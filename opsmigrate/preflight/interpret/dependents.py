@@ -91,7 +91,9 @@ def _on_relation(schema: Schema, table: Relation) -> Found:
         if any(use.relation == table.name for use in other.uses):
             yield Dependency(relation(other.name))
     yield from _mentioning(schema, table.name)
-    yield from _of_type(schema, Thing("type", table.name))
+    # A sequence has no rows, and a type of its name is another.
+    if table.kind != "S":
+        yield from _of_type(schema, Thing("type", table.name))
 
 
 def _mentioning(schema: Schema, name: Name) -> Found:

@@ -470,6 +470,7 @@ ALTER TABLE other.t ADD CONSTRAINT r_orphan_check CHECK (id > 0); ALTER TABLE r 
 CREATE DOMAIN other.dd AS integer CONSTRAINT r_orphan_check CHECK (VALUE > 0); ALTER TABLE r ADD CHECK (orphan > 0)
 CREATE DOMAIN dd AS integer CONSTRAINT r_orphan_check CHECK (VALUE > 0); ALTER TABLE r ADD CHECK (orphan > 0)
 CREATE POLICY kp_t_id_fkey ON kp; ALTER POLICY kp_t_id_fkey ON kp RENAME TO n
+CREATE POLICY pt_k ON pt; ALTER POLICY pt_k ON pt RENAME TO n
 CREATE TYPE cr AS (x r); ALTER TABLE r ALTER orphan TYPE bigint
 CREATE TYPE cr AS (x r); CREATE TABLE hh (x r); ALTER TABLE r ALTER orphan TYPE bigint
 CREATE TYPE cr AS (x r); CREATE TABLE hh (x cr); ALTER TABLE r ALTER orphan TYPE bigint

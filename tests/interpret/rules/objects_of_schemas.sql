@@ -306,6 +306,8 @@ CREATE TABLE n (a integer); ALTER EXTENSION plpgsql ADD TABLE n; DROP EXTENSION 
 CREATE TYPE n AS ENUM ('a'); ALTER EXTENSION plpgsql ADD TYPE n; DROP EXTENSION plpgsql CASCADE -- unknown
 CREATE FUNCTION n() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER EXTENSION plpgsql ADD FUNCTION n(); DROP EXTENSION plpgsql CASCADE -- unknown
 CREATE FUNCTION n() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP EXTENSION plpgsql CASCADE
-UPDATE pg_extension SET extnamespace = 'other'::regnamespace WHERE extname = 'plpgsql'; INSERT INTO pg_depend SELECT 'pg_extension'::regclass, oid, 0, 'pg_namespace'::regclass, 'other'::regnamespace, 0, 'n' FROM pg_extension WHERE extname = 'plpgsql'; DROP TABLE other.t; DROP SCHEMA other -- unknown
 CREATE FUNCTION amb(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE PROCEDURE amb(text) LANGUAGE sql AS 'SELECT 1'; DROP PROCEDURE amb
 CREATE STATISTICS other.s ON id, s FROM other.t; ALTER SCHEMA other RENAME TO nn; DROP STATISTICS nn.s
+DROP FUNCTION IF EXISTS pg_catalog.abs(int) -- unknown
+CREATE VIEW n AS SELECT s || 'x' AS a, s COLLATE german AS b FROM t; CREATE SEQUENCE n -- unknown
+CREATE VIEW n AS SELECT s || 'x' AS a, s COLLATE german AS b FROM t; CREATE TYPE n AS (a integer) -- unknown
