@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import opsmigrate.preflight.interpret as package
 from opsmigrate.preflight.interpret.effects import Effects
@@ -38,6 +38,7 @@ from tests.interpret.changed_rules import (
 from tests.interpret.generator import connected
 from tests.interpret.listed import lines, recorded
 from tests.interpret.recording import Executed, Recording, load, save
+from tests.interpret.told import Told, told
 
 # What one statement may take; it takes a few milliseconds.
 SECONDS = 5
@@ -62,6 +63,8 @@ class Case:
     claimed: tuple[Schema, Effects]
     # What is interpreted first, from `before` on: what a later statement shows of an earlier one.
     earlier: tuple[Statement, ...] = ()
+    # The rules that it holds.
+    rules: ClassVar[str] = str(FOLDER)
 
     def interpreted(self, *, anew: bool) -> tuple[Schema, tuple[Schema, Effects]]:
         """Return the schema that the statement finds, and what is said of it then.
@@ -74,9 +77,9 @@ class Case:
         return schema, interpret(schema, self.statement)
 
 
-def cases(recordings: Sequence[Recording]) -> list[Case]:
+def cases(recordings: Sequence[Recording]) -> list[Case | Told]:
     """Return the statements that the interpreter has right, or does not claim to know."""
-    found = []
+    found: list[Case | Told] = []
     for recording in recordings:
         earlier: tuple[Statement, ...] | None = ()
         for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
@@ -96,6 +99,8 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
             else:
                 earlier = None
         found += _after_unknown(recording)
+        if len(recording.executed) <= SHORT:
+            found += told(recording)
     return found
 
 
@@ -118,16 +123,18 @@ def _too_long(number: int, frame: Any) -> None:
     raise TimeoutError
 
 
-def noticed(case: Case, *, anew: bool) -> str | None:
+def noticed(case: Case | Told, *, anew: bool) -> str | None:
     """Return how the case shows that a rule was changed; for `anew` see Case.interpreted()."""
-    each = case.executed
     # A changed rule may go round for ever.
     former = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
+        if isinstance(case, Told):
+            return "rights" if case.is_contradicted() else None
         before, claimed = case.interpreted(anew=anew)
         if claimed == case.claimed:
             return None
+        each = case.executed
         found = judged(before, case.statement, each.happened, each.server, case.recording.is_same)
     except Exception as error:
         return type(error).__name__
@@ -154,7 +161,7 @@ def _are_told(effects: Effects) -> bool:
     return effects.unknown is None or (effects.unknown.rights_told and not effects.runs_code)
 
 
-def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
+def lines_of(every: Sequence[Case | Told]) -> Mapping[tuple[str, int], list[int]]:
     """Return which cases execute which line of which file."""
     found: dict[tuple[str, int], list[int]] = defaultdict(list)
     seen: set[tuple[str, int]] = set()
@@ -164,7 +171,7 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
         return within
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
-        return within if frame.f_code.co_filename.startswith(str(FOLDER)) else None
+        return within if frame.f_code.co_filename.startswith(case.rules) else None
 
     for number, case in enumerate(every):
         seen.clear()
@@ -178,7 +185,11 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
 
 
 def survivors(
-    every: Sequence[Case], chosen: Sequence[Mutant], *, most: int = 400, only_reached: bool = False
+    every: Sequence[Case | Told],
+    chosen: Sequence[Mutant],
+    *,
+    most: int = 400,
+    only_reached: bool = False,
 ) -> Iterator[tuple[Mutant, str | None]]:
     """Yield each mutant, and how it was noticed; of the cases that reach it, the first `most`.
 
@@ -212,11 +223,11 @@ def equivalent() -> dict[tuple[str, str], str]:
     return found
 
 
-def tried_on(every: Sequence[Case], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
+def tried_on(every: Sequence[Case | Told], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
     """Return those that nothing noticed, though they are no equivalents, and the figures."""
     known = equivalent()
     others = []
-    if all(each.before.version >= OURS for each in every):
+    if all(each.recording.start.version >= OURS for each in every):
         others = [each for each in chosen if any(word in each.what for word in OTHER_MAJORS)]
     ours = [each for each in chosen if each not in others and _key(each) not in known]
     how: Counter[str] = Counter()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type, visible_type
 from opsmigrate.preflight.interpret.schema import Relation, Signature
 from opsmigrate.preflight.interpret.step import Step
@@ -154,10 +154,10 @@ def routine_named(step: Step, kind: str, node: Any) -> Signature:
 
 
 def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:
-    if parts[0] in SYSTEM_SCHEMAS and len(parts) > 1:
-        raise UnknownError("a routine of PostgreSQL's own")
-    if len(parts) == 1 and parts[0] in step.schema.system.functions:
-        # Those come first, wherever others are.
+    qualified = parts[0] in SYSTEM_SCHEMAS and len(parts) > 1
+    # Those come first, wherever others are.
+    if qualified or (len(parts) == 1 and parts[0] in step.schema.system.functions):
+        step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
         raise UnknownError("a routine of PostgreSQL's own")
     homes = parts[-2:-1] or step.schema.search_path
     return [
