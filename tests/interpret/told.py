@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.preflight.interpret.effects import Right
 from opsmigrate.preflight.interpret.inheritance import surroundings
 from opsmigrate.preflight.interpret.rights import Needs, Within, needs_of
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Schema, Signature
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
 from opsmigrate.sql.transactions import stands_alone
@@ -48,9 +48,12 @@ def least_reach(
         return None
     if any((each.privilege, each.object_kind) not in GIVING for each in told):
         return None
+    # What the functions need that a block calls, rehearsal/reached_code.py tells.
+    if statement.kind == "do_stmt" and any(_functions(schema, statement.text)):
+        return None
     makes = any(each.makes for each in needs.doubts)
     names = _named(schema, statement.text)
-    rows = list(_rows(schema, names))
+    rows = [*_rows(schema, names), *_used(schema, statement.text)]
     owned = [*rows, *_owned(schema, statement.text, names)]
     homes = [_right("CREATE", "schema", (each,)) for each in schema.schemas] if makes else []
     with connection.cursor() as cursor:
@@ -69,13 +72,30 @@ def _stands_in(name: str, text: str) -> bool:
 
 
 def _named(schema: Schema, text: str) -> list[Name]:
-    return [each for each in schema.relations if _stands_in(each.name, text)]
+    return [
+        each.name
+        for each in schema.relations.values()
+        if any(_stands_in(name, text) for name in (each.name.name, *each.indexes))
+    ]
 
 
 def _rows(schema: Schema, names: Iterable[Name]) -> Iterator[Right]:
     for name in names:
         if schema.relations[name].kind != "c":
             yield from (_right(each, "relation", name) for each in ROWS)
+
+
+def _used(schema: Schema, text: str) -> Iterator[Right]:
+    """Yield what may be used of what a text names, which is asked of every statement."""
+    for type_ in schema.types:
+        if _stands_in(type_.name, text):
+            yield _right("USAGE", "type", type_)
+    for signature in _functions(schema, text):
+        yield _right("EXECUTE", "function", (*signature.name, *signature.arguments))
+
+
+def _functions(schema: Schema, text: str) -> Iterator[Signature]:
+    return (each for each in schema.functions if _stands_in(each.name.name, text))
 
 
 def _owned(schema: Schema, text: str, names: Iterable[Name]) -> Iterator[Right]:

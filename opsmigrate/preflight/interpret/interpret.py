@@ -43,6 +43,7 @@ def interpret(
     except RefusedError as refused:
         if refused.refusal.sqlstate != "3F000" or refused.refusal.name not in SYSTEM_SCHEMAS:
             return schema, replace(step.effects, refusal=refused.refusal)
+        step.effects.may_need_superuser()
         error = UnknownError("what is in a schema of PostgreSQL's own")
     except UnknownError as unknown:
         error = unknown

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type, visible_type
 from opsmigrate.preflight.interpret.schema import Relation, Signature
 from opsmigrate.preflight.interpret.step import Step
@@ -42,6 +42,7 @@ def relation_named(step: Step, parts: tuple[str, ...], *, missing_ok: bool) -> R
     """Return the relation of a name in a list; refuse as the server where it is not there."""
     schema, name = (parts[-2] if len(parts) > 1 else None), parts[-1]
     if schema in SYSTEM_SCHEMAS or name.startswith("pg_") or (schema or "").startswith("pg_"):
+        step.effects.may_need_superuser()
         raise UnknownError("a relation of PostgreSQL's own, or a temporary one")
     found = step.schema.visible(schema, name)
     if found is None:
@@ -157,7 +158,7 @@ def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:
     qualified = parts[0] in SYSTEM_SCHEMAS and len(parts) > 1
     # Those come first, wherever others are.
     if qualified or (len(parts) == 1 and parts[0] in step.schema.system.functions):
-        step.effects.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))
+        step.effects.may_need_superuser()
         raise UnknownError("a routine of PostgreSQL's own")
     homes = parts[-2:-1] or step.schema.search_path
     return [
