@@ -102,16 +102,16 @@ def _owned(schema: Schema, text: str, names: Iterable[Name]) -> Iterator[Right]:
     for name in sorted(surroundings(schema, names)):
         if (table := schema.relations.get(name)) is not None:
             yield _right("OWNER", "type" if table.kind == "c" else "relation", name)
-    others = (
+    others: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         *((each.name, "type", each) for each in schema.types),
         *((each.name.name, "function", (*each.name, *each.arguments)) for each in schema.functions),
         *((each.name, "collation", each) for each in schema.collations),
         *((each, "schema", (each,)) for each in schema.schemas),
         *((s.name, "statistics", s) for each in schema.relations.values() for s in each.statistics),
     )
-    for word, kind, name in others:
+    for word, kind, parts in others:
         if _stands_in(word, text):
-            yield _right("OWNER", kind, name)
+            yield _right("OWNER", kind, parts)
 
 
 @dataclass(frozen=True)
