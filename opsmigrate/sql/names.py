@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import chain, count
 from typing import Any, NamedTuple
 
 from opsmigrate.postgres.names import as_stored, generated_name
+
+# What is doubled in SQL where a name, or a constant with it, is in quotes.
+QUOTES = re.compile("[\"']")
+# The parts of a name in a text, as regclass reads it: in quotes, or folded.
+PARTS = re.compile(r'"((?:[^"]|"")+)"|([^".\s]+)')
 
 
 class Name(NamedTuple):
@@ -32,4 +38,17 @@ def chosen_name(table: str, column: str, label: str, is_taken: Callable[[str], b
     labels = chain([label], (f"{label}{number}" for number in count(1)))
     return next(
         name for each in labels if not is_taken(name := generated_name(table, column, each))
+    )
+
+
+def may_name(text: str, name: str) -> bool:
+    """Return whether SQL may have a name in it, in quotes or not: to look no further where not."""
+    return all(part in text for part in QUOTES.split(name))
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """Return the parts of a name that is given as a text, as to regclass."""
+    return tuple(
+        as_stored(quoted.replace('""', '"') or plain.lower())
+        for quoted, plain in PARTS.findall(text)
     )

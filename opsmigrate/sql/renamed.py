@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.sql.expressions import nodes_in
 from opsmigrate.sql.grammar import deparse, parse, parse_expression, quoted_if_needed
-from opsmigrate.sql.names import Name
+from opsmigrate.sql.names import Name, may_name, parts_of
 
 # What takes a sequence by name; PostgreSQL makes its argument a regclass, which follows a rename.
 OF_SEQUENCES = frozenset({"nextval", "currval", "setval"})
@@ -29,12 +30,14 @@ def with_function(expression: str, function: Name, new: Name) -> str:
     return _changed(expression, function.name, lambda node: _rename_function(node, function, new))
 
 
-def with_relation(expression: str, relation: Name, new: Name) -> str:
+def with_relation(expression: str, relation: Name, new: Name, *, bare: bool) -> str:
     """Return an expression with the constants that name a relation naming it anew."""
+    if not mentions_relation(expression, relation, bare=bare):
+        return expression
 
     def change(node: Any) -> None:
         for each in relation_constants(node):
-            if names_relation(each.sval.sval, relation):
+            if names_relation(each.sval.sval, relation, bare=bare):
                 each.sval.sval = f"{quoted_if_needed(new.schema)}.{quoted_if_needed(new.name)}"
 
     return _changed(expression, relation.name, change)
@@ -77,10 +80,18 @@ def with_type(expression: str, type_: Name, new: Name) -> str:
     return _changed(expression, type_.name, change)
 
 
-def names_relation(text: str, relation: Name) -> bool:
-    """Return whether a regclass's text is this relation; one without a schema may be it."""
-    schema, _, name = text.replace('"', "").rpartition(".")
-    return name == relation.name and schema in ("", relation.schema)
+def names_relation(text: str, relation: Name, *, bare: bool) -> bool:
+    """Return whether a regclass's text is this relation; `bare`: it is found without its schema."""
+    return parts_of(text) in (tuple(relation), *([relation[1:]] if bare else ()))
+
+
+@lru_cache(maxsize=4096)
+def mentions_relation(expression: str, name: Name, *, bare: bool = True) -> bool:
+    """Return whether an expression has a constant that names the relation, as nextval() has it."""
+    if not may_name(expression, name.name):
+        return False
+    constants = relation_constants(parse_expression(expression))
+    return any(names_relation(each.sval.sval, name, bare=bare) for each in constants)
 
 
 def relation_constants(node: Any) -> Iterator[Any]:
@@ -111,7 +122,7 @@ def partition_key(text: str, column: str, new: str) -> str:
 
 
 def _changed(expression: str, word: str, change: Callable[[Any], None]) -> str:
-    if word not in expression:
+    if not may_name(expression, word):
         return expression
     node = parse_expression(expression)
     change(node)

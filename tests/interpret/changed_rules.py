@@ -6,9 +6,11 @@ import ast
 import copy
 import gc
 import importlib
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -34,6 +36,7 @@ UNSEEN = (
 )
 # What only says what a refusal or a loss is about, which the tests of findings hold.
 WORDS = ("_about", "_loss", "_shown")
+CACHED = type(lru_cache(str))
 
 
 class Mutant(NamedTuple):
@@ -195,10 +198,30 @@ def changed(
     try:
         for each, new in pairs:
             each.__code__ = new
+        forget()
         yield
     finally:
         for (each, _), old in zip(pairs, former, strict=True):
             each.__code__ = old
+        forget()
+
+
+def forget() -> None:
+    """Empty the caches of the rules: what is kept there was found by others."""
+    for each in _caches(len(sys.modules)):
+        each.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _caches(modules: int) -> tuple[Any, ...]:
+    """Return the caches of as many modules as there are."""
+    return tuple(
+        each
+        for name, module in list(sys.modules.items())
+        if name.startswith(f"{package.__name__}.")
+        for each in vars(module).values()
+        if type(each) is CACHED
+    )
 
 
 def all_mutants() -> list[Mutant]:

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
+from opsmigrate.preflight.interpret.rights import needs_of
 from opsmigrate.sql.grammar import parse
 from tests.interpret.bisimulation import TRANSACTION, executed, is_within, judged
 from tests.interpret.equivalence import Equivalence
@@ -26,6 +27,7 @@ from tests.interpret.objects import OBJECTS
 from tests.interpret.recording import Executed, Recording
 from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
 from tests.interpret.test_tables import SETUP, UNKNOWN
+from tests.interpret.told import CODE, least_reach, reach_of
 
 HERE = Path(__file__).parent
 SCHEMA = "CREATE SCHEMA other;"
@@ -125,19 +127,24 @@ def _execute(
     connection: BaseDatabaseWrapper, text: str, recording: Recording, same: Equivalence
 ) -> bool:
     """Execute a line; return whether the database is no longer as it was."""
-    ours = recording.start
+    ours = told = recording.start
     changed = False
     for statement in parse(named_in(connection, text)):
         effects = interpret(ours, statement)[1]
+        [(told, needs)] = needs_of(told, statement.text)
         # What code needs that it runs, nothing says.
         within = statement.kind == TRANSACTION or is_within(connection)
         asked = not effects.runs_code and not within
         taken = list(rights_differences(statement, effects, connection)) if asked else []
+        doubted = needs.doubts and not within and (asked or statement.kind in CODE)
+        reach = least_reach(statement, needs, ours, connection) if doubted else None
         happened, server = executed(statement, connection)
+        if happened.sqlstate is None and reach is not None and reach > reach_of(needs):
+            recording.rights_wrong.append(f"more is needed than is told [{statement.text}]")
         changed = changed or server is not None
         needed = None if taken else frozenset(effects.rights)
         recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
-        recording.add(Executed(statement.kind, statement.text, happened, server, needed))
+        recording.add(Executed(statement.kind, statement.text, happened, server, needed, reach))
         ours = judged(ours, statement, happened, server, same).after
     if is_within(connection):
         with connection.cursor() as cursor:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import opsmigrate.preflight.interpret as package
 from opsmigrate.preflight.interpret.effects import Effects
@@ -28,10 +28,18 @@ from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
-from tests.interpret.changed_rules import FOLDER, Mutant, all_mutants, changed, made_at_import
+from tests.interpret.changed_rules import (
+    FOLDER,
+    Mutant,
+    all_mutants,
+    changed,
+    forget,
+    made_at_import,
+)
 from tests.interpret.generator import connected
 from tests.interpret.listed import lines, recorded
 from tests.interpret.recording import Executed, Recording, load, save
+from tests.interpret.told import Told, told
 
 # What one statement may take; it takes a few milliseconds.
 SECONDS = 5
@@ -56,18 +64,23 @@ class Case:
     claimed: tuple[Schema, Effects]
     # What is interpreted first, from `before` on: what a later statement shows of an earlier one.
     earlier: tuple[Statement, ...] = ()
+    # The rules that it holds.
+    rules: ClassVar[str] = str(FOLDER)
 
-    def interpreted(self) -> tuple[Schema, tuple[Schema, Effects]]:
-        """Return the schema that the statement finds, and what is said of it then."""
-        schema = self.before
+    def interpreted(self, *, anew: bool) -> tuple[Schema, tuple[Schema, Effects]]:
+        """Return the schema that the statement finds, and what is said of it then.
+
+        With `anew`, what was found out of the schema before, and kept, is found once more.
+        """
+        schema = replace(self.before) if anew else self.before
         for each in self.earlier:
             schema = interpret(schema, each)[0]
         return schema, interpret(schema, self.statement)
 
 
-def cases(recordings: Sequence[Recording]) -> list[Case]:
+def cases(recordings: Sequence[Recording]) -> list[Case | Told]:
     """Return the statements that the interpreter has right, or does not claim to know."""
-    found = []
+    found: list[Case | Told] = []
     for recording in recordings:
         earlier: tuple[Statement, ...] | None = ()
         for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
@@ -89,6 +102,8 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
             else:
                 earlier = None
         found += _after_unknown(recording)
+        if len(recording.executed) <= SHORT:
+            found += told(recording)
     return found
 
 
@@ -121,16 +136,18 @@ def _too_long(number: int, frame: Any) -> None:
     raise TimeoutError
 
 
-def noticed(case: Case) -> str | None:
-    """Return how the case shows that a rule was changed."""
-    each = case.executed
+def noticed(case: Case | Told, *, anew: bool) -> str | None:
+    """Return how the case shows that a rule was changed; for `anew` see Case.interpreted()."""
     # A changed rule may go round for ever.
     former = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
-        before, claimed = case.interpreted()
+        if isinstance(case, Told):
+            return "rights" if case.is_contradicted() else None
+        before, claimed = case.interpreted(anew=anew)
         if claimed == case.claimed:
             return None
+        each = case.executed
         found = judged(before, case.statement, each.happened, each.server, case.recording.is_same)
     except Exception as error:
         return type(error).__name__
@@ -170,7 +187,7 @@ def _are_told(effects: Effects) -> bool:
     return effects.unknown is None or (effects.unknown.rights_told and not effects.runs_code)
 
 
-def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
+def lines_of(every: Sequence[Case | Told]) -> Mapping[tuple[str, int], list[int]]:
     """Return which cases execute which line of which file."""
     found: dict[tuple[str, int], list[int]] = defaultdict(list)
     seen: set[tuple[str, int]] = set()
@@ -180,12 +197,13 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
         return within
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
-        return within if frame.f_code.co_filename.startswith(str(FOLDER)) else None
+        return within if frame.f_code.co_filename.startswith(case.rules) else None
 
     for number, case in enumerate(every):
         seen.clear()
+        forget()
         sys.settrace(trace)
-        case.interpreted()
+        case.interpreted(anew=True)
         sys.settrace(None)
         for line in seen:
             found[line].append(number)
@@ -193,7 +211,11 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
 
 
 def survivors(
-    every: Sequence[Case], chosen: Sequence[Mutant], *, most: int = 400, only_reached: bool = False
+    every: Sequence[Case | Told],
+    chosen: Sequence[Mutant],
+    *,
+    most: int = 400,
+    only_reached: bool = False,
 ) -> Iterator[tuple[Mutant, str | None]]:
     """Yield each mutant, and how it was noticed; of the cases that reach it, the first `most`.
 
@@ -206,8 +228,11 @@ def survivors(
             if not only_reached:
                 yield mutant, None
             continue
+        # Where rules keep something in the schema.
+        anew = "__dict__" in mutant.path.read_text()
         with changed(mutant, made):
-            how = next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
+            each = (noticed(every[n], anew=anew) for n in reached[:most])
+            how = next(filter(None, each), None)
         yield mutant, how
 
 
@@ -224,11 +249,11 @@ def equivalent() -> dict[tuple[str, str], str]:
     return found
 
 
-def tried_on(every: Sequence[Case], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
+def tried_on(every: Sequence[Case | Told], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
     """Return those that nothing noticed, though they are no equivalents, and the figures."""
     known = equivalent()
     others = []
-    if all(each.before.version >= OURS for each in every):
+    if all(each.recording.start.version >= OURS for each in every):
         others = [each for each in chosen if any(word in each.what for word in OTHER_MAJORS)]
     ours = [each for each in chosen if each not in others and _key(each) not in known]
     how: Counter[str] = Counter()

@@ -22,6 +22,7 @@ class Executed(NamedTuple):
     """A statement of a form, and what the server did; its schema after it, None for no other.
 
     `rights` are what it needed when they were taken away one by one; None where it was not tried.
+    `reach` is how far it went beyond what it was said to need (told.py); None for not tried.
     """
 
     form: str
@@ -29,6 +30,7 @@ class Executed(NamedTuple):
     happened: Happened
     server: Schema | None
     rights: frozenset[Right] | None = None
+    reach: int | None = None
 
 
 @dataclass

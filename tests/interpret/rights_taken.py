@@ -55,7 +55,7 @@ def rights_differences(
     # Who has been given what he gives to himself, gives nothing.
     if "OWNER TO CURRENT_USER" in statement.text:
         return
-    every = list(dict.fromkeys(map(_plain, effects.rights)))
+    every = list(dict.fromkeys(map(plain, effects.rights)))
     rights = [each for each in every if each.certain]
     strange = [each for each in every if (each.privilege, each.object_kind) not in GIVING]
     if strange:
@@ -83,7 +83,12 @@ def _is_asked(effects: Effects, words: str) -> bool:
     return asked and "row-level security" in words
 
 
-def _plain(right: Right) -> Right:
+def is_refused(cursor: Any, statement: Statement, rights: list[Right]) -> bool:
+    """Return whether a role with these rights is refused for want of another."""
+    return _tried(cursor, statement, rights, [])[0] == INSUFFICIENT_PRIVILEGE
+
+
+def plain(right: Right) -> Right:
     """Return what suffices for a lock, in the place of the mode that is wanted."""
     if not right.privilege.startswith("LOCK "):
         return right

@@ -60,7 +60,7 @@ def test_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None
     every, same = mutants.cases(recordings), mutants.equivalent()
     chosen = [each for each in all_mutants() if (each.module, each.what) not in same]
     Random(1).shuffle(chosen)  # noqa: S311
-    tried = [by for _, by in islice(mutants.survivors(every, chosen, only_reached=True), 120)]
+    tried = [by for _, by in islice(mutants.survivors(every, chosen, only_reached=True), 400)]
     noticed = sum(by is not None for by in tried) / len(tried)
     print(f"{noticed:.0%} of {len(tried)} mutants are noticed")
     assert noticed > NOTICED

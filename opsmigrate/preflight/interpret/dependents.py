@@ -15,7 +15,6 @@ from opsmigrate.preflight.interpret.mentions import (
     calls,
     casts_to,
     collates_by,
-    mentions_relation,
 )
 from opsmigrate.preflight.interpret.schema import (
     Constraint,
@@ -40,7 +39,7 @@ from opsmigrate.sql.expressions import (
     columns_used_by,
 )
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.renamed import has_subquery
+from opsmigrate.sql.renamed import has_subquery, mentions_relation
 from opsmigrate.sql.statement import NotParsedError
 from opsmigrate.sql.types import user_type, without_modifier
 
@@ -101,13 +100,16 @@ def _on_relation(schema: Schema, table: Relation) -> Found:
     for other in schema.relations.values():
         if any(use.relation == table.name for use in other.uses):
             yield Dependency(relation(other.name))
-        for name, key in other.constraints.items():
-            if key.target == table.name and other.name != table.name:
-                yield Dependency(constraint(other.name, name))
-    if table.kind == "S":
-        yield from _calling(schema, lambda text: mentions_relation(text, table.name))
-    else:
+    yield from _mentioning(schema, table.name)
+    # A sequence has no rows, and a type of its name is another.
+    if table.kind != "S":
         yield from _of_type(schema, Thing("type", table.name))
+
+
+def _mentioning(schema: Schema, name: Name) -> Found:
+    """Yield what has a constant that names a relation or an index, as nextval() and regclass."""
+    bare = schema.visible(None, name.name) == name
+    yield from _calling(schema, lambda text: mentions_relation(text, name, bare=bare))
 
 
 def _on_column(schema: Schema, thing: Thing) -> Found:
@@ -127,8 +129,7 @@ def _on_column(schema: Schema, thing: Thing) -> Found:
     for policy in table.policies.values():
         if any(_reads(each, name) for each in conditions_of(policy)):
             yield Dependency(Thing("policy", table.name, policy.name))
-    if name in table.columns and table.columns[name].default is not None:
-        yield Dependency(Thing("default", table.name, name), AUTO)
+    yield Dependency(Thing("default", table.name, name), AUTO)
     yield from _elsewhere(schema, table.name, name)
 
 
@@ -142,9 +143,6 @@ def _elsewhere(schema: Schema, table: Name, name: str) -> Found:
     for other in schema.relations.values():
         if any(use == (table, name) for use in other.uses):
             yield Dependency(relation(other.name))
-        for key in other.constraints.values():
-            if key.target == table and name in key.to_columns:
-                yield Dependency(constraint(other.name, key.name))
     yield from _sequences_of(schema, table, frozenset({name}))
 
 
@@ -189,10 +187,11 @@ def _of_constraint(schema: Schema, thing: Thing) -> Found:
 
 
 def _of_index(schema: Schema, thing: Thing) -> Found:
-    table = thing.name
+    table, own = thing.name, Name(thing.name.schema, thing.part)
+    yield from _mentioning(schema, own)
     for other in schema.relations.values():
         for built in other.indexes.values():
-            if built.parent == Name(table.schema, thing.part):
+            if built.parent == own:
                 yield Dependency(index(other.name, built.name), INTERNAL)
         for key in other.constraints.values():
             if key.kind == "f" and key.target == table and key.index == thing.part:

@@ -166,3 +166,7 @@ class Effects:
     def may_need(self, right: Right) -> None:
         """Note what the role must have where there are rows."""
         self.rights.append(replace(right, certain=False))
+
+    def may_need_superuser(self) -> None:
+        """Note that what it names may be PostgreSQL's own, which belongs to the first superuser."""
+        self.may_need(Right(privilege="SUPERUSER", object_kind="role", name=()))

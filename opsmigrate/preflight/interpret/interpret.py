@@ -9,6 +9,7 @@ from opsmigrate.preflight.interpret.commands import COMMANDS, RIGHTS
 from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.grammar_versions import refused_by_grammar
 from opsmigrate.preflight.interpret.inheritance import surroundings
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name, range_name
@@ -43,12 +44,17 @@ def interpret(
             raise UnknownError(schema.all_tainted)
         command(step, statement.node)
     except RefusedError as refused:
-        return schema, replace(step.effects, refusal=refused.refusal)
-    except UnknownError as error:
-        # More may be there than is known, whatever else the statement came to.
-        before = replace(schema, incomplete=step.schema.incomplete)
-        return tainted(before, error, statement), replace(step.effects, unknown=error.unknown)
-    return step.schema, step.effects
+        if refused.refusal.sqlstate != "3F000" or refused.refusal.name not in SYSTEM_SCHEMAS:
+            return schema, replace(step.effects, refusal=refused.refusal)
+        step.effects.may_need_superuser()
+        error = UnknownError("what is in a schema of PostgreSQL's own")
+    except UnknownError as unknown:
+        error = unknown
+    else:
+        return step.schema, step.effects
+    # More may be there than is known, whatever else the statement came to.
+    before = replace(schema, incomplete=step.schema.incomplete)
+    return tainted(before, error, statement), replace(step.effects, unknown=error.unknown)
 
 
 def tainted(schema: Schema, error: UnknownError, statement: Statement) -> Schema:

@@ -11,15 +11,14 @@ from opsmigrate.preflight.interpret.schema import Schema, Signature
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.expressions import functions_called, nodes_in
 from opsmigrate.sql.grammar import parse_expression
-from opsmigrate.sql.names import Name
-from opsmigrate.sql.renamed import names_relation, relation_constants
+from opsmigrate.sql.names import Name, may_name
 
 
 @lru_cache(maxsize=4096)
 def calls(expression: str, signature: Signature) -> bool:
     """Return whether an expression may call a function: by name and number of arguments."""
     name = signature.name
-    if name.name not in expression:
+    if not may_name(expression, name.name):
         return False
     return any(
         each.name == name.name
@@ -32,7 +31,7 @@ def calls(expression: str, signature: Signature) -> bool:
 @lru_cache(maxsize=4096)
 def casts_to(expression: str, type_: Name) -> bool:
     """Return whether something in an expression is said to be of a type, or an array of it."""
-    if type_.name not in expression:
+    if not may_name(expression, type_.name):
         return False
     casts = (each for each in nodes_in(parse_expression(expression)) if _is(each, "TypeCast"))
     return any(_may_be(each.type_name.names, type_) for each in casts)
@@ -41,7 +40,7 @@ def casts_to(expression: str, type_: Name) -> bool:
 @lru_cache(maxsize=4096)
 def collates_by(expression: str, collation: Name) -> bool:
     """Return whether something in an expression is sorted by a collation."""
-    if collation.name not in expression:
+    if not may_name(expression, collation.name):
         return False
     nodes = nodes_in(parse_expression(expression))
     return any(_may_be(each.collname, collation) for each in nodes if _is(each, "CollateClause"))
@@ -66,14 +65,5 @@ def named_in(schema: Schema, node: Any) -> Iterator[Thing]:
         if _is(each, "TypeCast"):
             parts = [as_stored(part.string.sval) for part in each.type_name.names]
             found = schema.visible_type(parts[-2] if len(parts) > 1 else None, parts[-1])
-            if found is not None and found in schema.types:
-                yield Thing("type", found)
-
-
-@lru_cache(maxsize=4096)
-def mentions_relation(expression: str, name: Name) -> bool:
-    """Return whether an expression has a constant that names the relation, as nextval() has it."""
-    if name.name not in expression:
-        return False
-    constants = relation_constants(parse_expression(expression))
-    return any(names_relation(each.sval.sval, name) for each in constants)
+            if found is not None:
+                yield Thing("type" if found in schema.types else "relation", found)

@@ -42,6 +42,7 @@ def relation_named(step: Step, parts: tuple[str, ...], *, missing_ok: bool) -> R
     """Return the relation of a name in a list; refuse as the server where it is not there."""
     schema, name = (parts[-2] if len(parts) > 1 else None), parts[-1]
     if schema in SYSTEM_SCHEMAS or name.startswith("pg_") or (schema or "").startswith("pg_"):
+        step.effects.may_need_superuser()
         raise UnknownError("a relation of PostgreSQL's own, or a temporary one")
     found = step.schema.visible(schema, name)
     if found is None:
@@ -91,7 +92,7 @@ def user_type_named(step: Step, nodes: Iterable[Any]) -> Name:
     if found is None:
         if schema is not None and schema not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=schema)
-        if schema in SYSTEM_SCHEMAS or name in KNOWN or name.startswith(("_", "pg_")):
+        if name in KNOWN or name.startswith(("_", "pg_")):
             raise UnknownError("a type of PostgreSQL's own")
         step.refuse("42704", "missing-type", name=name)
     return found
@@ -154,10 +155,10 @@ def routine_named(step: Step, kind: str, node: Any) -> Signature:
 
 
 def _routines_named(step: Step, parts: tuple[str, ...]) -> list[Signature]:
-    if parts[0] in SYSTEM_SCHEMAS and len(parts) > 1:
-        raise UnknownError("a routine of PostgreSQL's own")
-    if len(parts) == 1 and parts[0] in step.schema.system.functions:
-        # Those come first, wherever others are.
+    qualified = parts[0] in SYSTEM_SCHEMAS and len(parts) > 1
+    # Those come first, wherever others are.
+    if qualified or (len(parts) == 1 and parts[0] in step.schema.system.functions):
+        step.effects.may_need_superuser()
         raise UnknownError("a routine of PostgreSQL's own")
     homes = parts[-2:-1] or step.schema.search_path
     return [

@@ -61,8 +61,6 @@ def require_partition_key(
 def partition_key_of(step: Step, table: Relation, node: Any) -> str:
     """Return what a PartitionSpec says, as pg_get_partkeydef() writes it; refuse what is wrong."""
     strategy = label(node, "strategy").removeprefix("PARTITION_STRATEGY_")
-    if table.parents and table.bound is None:
-        raise UnknownError("a partitioned table that inherits")
     elements = [each.partition_elem for each in node.part_params]
     if strategy == "LIST" and len(elements) > 1:
         step.refuse("42P17", "list-by-several", relation=table.name)

@@ -23,6 +23,7 @@ Expressions = Callable[[str], str]
 
 def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
     """Return the schema with a relation called anew, or in another schema."""
+    change = _naming(schema, old, new)
     found = {}
     for name, each in schema.relations.items():
         moved = replace(
@@ -42,9 +43,7 @@ def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
         facts = moved.sequence
         if facts is not None and facts.owner is not None and facts.owner[0] == old:
             moved = replace(moved, sequence=replace(facts, owner=(new, facts.owner[1])))
-        if each.kind != "S" and schema.relations[old].kind == "S":
-            moved = with_expressions(moved, lambda text: with_relation(text, old, new))
-        found[moved.name] = moved
+        found[moved.name] = with_expressions(moved, change)
     schema = replace(
         schema,
         relations=found,
@@ -54,9 +53,14 @@ def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
             lambda thing: thing._replace(name=new) if thing.name == old else thing,
         ),
     )
-    if old.schema != new.schema:
-        schema = _move_indexes(schema, schema.relations[new], old.schema)
+    schema = _move_indexes(schema, schema.relations[new], old.schema)
     return rename_type_texts(schema, old, new)
+
+
+def _naming(schema: Schema, old: Name, new: Name) -> Expressions:
+    """Return what lets the constants in an expression follow, as those of nextval()."""
+    bare = schema.visible(None, old.name) == old
+    return lambda text: with_relation(text, old, new, bare=bare)
 
 
 def _move_indexes(schema: Schema, table: Relation, former: str) -> Schema:
@@ -179,16 +183,14 @@ def rename_part(schema: Schema, kind: str, table: Name, pair: tuple[str, str]) -
         named = each if kind == "rule" else replace(each, name=new if name == old else name)
         parts[new if name == old else name] = named
     changes: dict[str, Any] = {field: parts}
+    change = _naming(schema, Name(table.schema, old), Name(table.schema, new))
     schema = schema.with_relation(replace(own, **changes))
-    follow = FOLLOWING.get(kind)
-    if follow is not None:
-        relations = {
-            name: _with_index(each, table, pair)
-            if kind == "index"
-            else _with_copy(each, table, pair)
-            for name, each in schema.relations.items()
-        }
-        schema = replace(schema, relations=relations)
+    if kind == "constraint":
+        schema = _each(schema, lambda other: _with_copy(other, table, pair))
+    if kind == "index":
+        schema = _each(
+            schema, lambda other: with_expressions(_with_index(other, table, pair), change)
+        )
     thing = Thing(kind, table, old)
     return replace(
         schema,
@@ -196,6 +198,11 @@ def rename_part(schema: Schema, kind: str, table: Name, pair: tuple[str, str]) -
             schema.dependencies, lambda each: each._replace(part=new) if each == thing else each
         ),
     )
+
+
+def _each(schema: Schema, change: Callable[[Relation], Relation]) -> Schema:
+    relations = {name: change(each) for name, each in schema.relations.items()}
+    return replace(schema, relations=relations)
 
 
 def _with_index(other: Relation, table: Name, pair: tuple[str, str]) -> Relation:
@@ -227,9 +234,6 @@ def _with_copy(other: Relation, table: Name, pair: tuple[str, str]) -> Relation:
             for name, each in other.constraints.items()
         },
     )
-
-
-FOLLOWING = {"index": _with_index, "constraint": _with_copy}
 
 
 def rename_schema(schema: Schema, old: str, new: str) -> Schema:

@@ -56,18 +56,16 @@ def rename_function(schema: Schema, old: Signature, new: Name) -> Schema:
         else each
         for key, each in schema.functions.items()
     }
-    relations = {}
-    for name, each in schema.relations.items():
-        changed = with_expressions(each, lambda text: with_function(text, old.name, new))
-        if not old.arguments:
-            triggers = {
-                key: replace(
-                    trigger, function=new if trigger.function == old.name else trigger.function
-                )
+    relations = {
+        name: replace(
+            with_expressions(each, lambda text: with_function(text, old.name, new)),
+            triggers={
+                key: replace(trigger, function=new) if trigger.function == old.name else trigger
                 for key, trigger in each.triggers.items()
-            }
-            changed = replace(changed, triggers=triggers)
-        relations[name] = changed
+            },
+        )
+        for name, each in schema.relations.items()
+    }
     types = {
         name: replace(
             each,

@@ -73,9 +73,6 @@ def column_of(schema: Schema, shown: str, *, arrays_only: bool = False) -> tuple
     """
     for relation in schema.relations.values():
         for column in relation.columns.values():
-            # A type of the server's own is written without its schema, and is no table's.
-            if "." not in column.type:
-                continue
             base = base_type(schema, column.type)
             if shown != element_type(base) and (arrays_only or shown != base):
                 continue

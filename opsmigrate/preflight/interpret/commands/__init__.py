@@ -1,6 +1,6 @@
 """One file per kind of command: what it refuses, locks, rewrites, asks, needs, loses, changes."""
 
-from opsmigrate.preflight.interpret.loaded import Loaded
+from opsmigrate.preflight.interpret.loaded import Loaded, by_key
 from opsmigrate.preflight.interpret.step import Command
 
 # File -> what its statements are called in the grammar: the keys of its COMMANDS.
@@ -51,7 +51,7 @@ FILES = {
     "views": ("view_stmt", "create_table_as_stmt", "refresh_mat_view_stmt"),
 }
 # What a statement is called in the grammar -> its rule.
-COMMANDS: Loaded[Command] = Loaded("COMMANDS", FILES)
+COMMANDS: Loaded[Command] = Loaded("COMMANDS", by_key(FILES))
 # What the schema knows nothing of: file -> statements of which the rights, and no more, are told.
 OF_RIGHTS = {
     "cursors": (
@@ -84,4 +84,4 @@ OF_RIGHTS = {
     "extensions": ("alter_extension_contents_stmt", "alter_extension_stmt"),
     "publications": ("alter_publication_stmt", "create_publication_stmt"),
 }
-RIGHTS: Loaded[Command] = Loaded("RIGHTS", OF_RIGHTS)
+RIGHTS: Loaded[Command] = Loaded("RIGHTS", by_key(OF_RIGHTS))

@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.dependents import dependents
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
-from opsmigrate.preflight.interpret.loaded import Loaded
+from opsmigrate.preflight.interpret.loaded import Loaded, by_key
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -65,7 +65,7 @@ FILES = {
         "AT_DisableTrigUser",
     ),
 }
-ACTIONS: Loaded[Action] = Loaded("ACTIONS", FILES)
+ACTIONS: Loaded[Action] = Loaded("ACTIONS", by_key(FILES))
 # What may be given away by these words; with TABLE, anything.
 OWNED = {"OBJECT_VIEW": "v", "OBJECT_MATVIEW": "m", "OBJECT_SEQUENCE": "S"}
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")

@@ -60,12 +60,15 @@ def comment(step: Step, node: Any) -> None:
         place = Name("pg_catalog", "pg_description")
         if kind in KINDS:
             need_of_object(step, kind, node.object)
+        else:
+            step.effects.may_need_superuser()
         raise UnknownError(f"COMMENT ON {kind}", place, rights_told=kind in KINDS)
 
 
 def _relation(step: Step, kind: str, node: Any) -> None:
     parts = name_parts(node.list.items)
     if len(parts) > 2 or parts[-1].startswith("pg_") or parts[0] == "pg_catalog":
+        step.effects.may_need_superuser()
         raise UnknownError("COMMENT ON a relation of PostgreSQL's own", Name("pg_catalog", ""))
     found = step.schema.visible(parts[0] if len(parts) > 1 else None, parts[-1])
     if found is None:

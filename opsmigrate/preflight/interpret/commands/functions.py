@@ -40,7 +40,8 @@ def create(step: Step, node: Any) -> None:
     """Do what `node`, a CreateFunctionStmt, says; which one it replaces, its arguments say."""
     parts = name_parts(node.funcname)
     schema = parts[-2] if len(parts) > 1 else None
-    if schema in SYSTEM_SCHEMAS:
+    if schema is not None and schema in SYSTEM_SCHEMAS:
+        step.effects.need("CREATE", "schema", (schema,))
         raise UnknownError("a routine in a schema of PostgreSQL's own")
     home = step.schema.home(schema)
     if home is None:

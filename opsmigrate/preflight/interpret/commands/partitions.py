@@ -48,10 +48,11 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         step.refuse("42710", "name-taken", relation=table.name)
     if parent.kind != "p":
         step.refuse("42P17", "not-partitioned", relation=parent.name)
+    step.effects.need("OWNER", "relation", parent.name)
+    _need_functions(step, parent)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
-    step.effects.need("OWNER", "relation", parent.name)
     bound = new_bound(step, parent, table.name, node.partbound)
     columns = sorted(parent.columns.values(), key=lambda each: each.number)
     table = replace(
@@ -155,6 +156,13 @@ def _same_key(one: Constraint, other: Constraint) -> bool:
     return other.kind == "f" and (one.columns, one.target) == (other.columns, other.target)
 
 
+def _need_functions(step: Step, parent: Relation) -> None:
+    """Note that the functions of the triggers that a partition gets may be called."""
+    for each in parent.triggers.values():
+        if each.type & ROW:
+            step.effects.need("EXECUTE", "function", each.function)
+
+
 def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
     own = step.known(table)
     copies = {
@@ -164,8 +172,6 @@ def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
     }
     if taken := copies.keys() & own.triggers.keys():
         step.refuse("42710", "name-taken", relation=table, name=min(taken))
-    for each in copies.values():
-        step.effects.need("EXECUTE", "function", each.function)
     step.put(replace(own, triggers={**own.triggers, **copies}))
 
 
@@ -217,6 +223,7 @@ def _attached(step: Step, parent: Relation, child: Relation, bound: str) -> None
     for index in parent.indexes.values():
         _attach_index(step, parent, child.name, index)
     _clone_keys(step, parent, child.name)
+    _need_functions(step, parent)
     _clone_triggers(step, parent, child.name)
 
 

@@ -8,10 +8,10 @@ from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.commands.foreign_keys import need_of_owner
 from opsmigrate.preflight.interpret.effects import Question, Right
 from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
-from opsmigrate.preflight.interpret.mentions import mentions_relation
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.renamed import mentions_relation
 
 INSERT, UPDATE, DELETE = "INSERT", "UPDATE", "DELETE"
 # tgtype's bits.

@@ -60,6 +60,7 @@ def create_enum(step: Step, node: Any) -> None:
 
 def _new_name(step: Step, parts: tuple[str, ...]) -> Name:
     if len(parts) > 1 and parts[-2].startswith("pg_"):
+        step.effects.need("CREATE", "schema", (parts[-2],))
         raise UnknownError("a type in a schema of PostgreSQL's own")
     home = step.schema.home(parts[-2] if len(parts) > 1 else None)
     if home is None:
