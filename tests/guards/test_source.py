@@ -34,6 +34,7 @@ MORE_FIELDS = {
     Relation: "one field for each column of its query",
     Rehearsal: "one field for each key of the child's answer",
     schema.Constraint: "one field for each fact of pg_constraint",
+    schema.Function: "one field for each fact of pg_proc",
     schema.Index: "one field for each fact of pg_index",
     schema.Relation: "one field for each kind of thing that a relation has",
     schema.Schema: "one field for each kind of thing that a statement may find",
