@@ -38,9 +38,6 @@ def _needed(part: Node) -> int:
     if part.kind == "ATAlterConstraint":
         inherits = part.value.alter_inheritability and not part.value.noinherit
         return KNOWS_NOT_ENFORCED if inherits or part.value.alter_enforceability else NEVER
-    if part.kind == "VacuumRelation":
-        table = part.value.relation
-        return VACUUMS_ONLY if table.relname and not table.inh else NEVER
     return _needed_for_constraint(part.value) if part.kind == "Constraint" else NEVER
 
 
