@@ -48,7 +48,7 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
         relation = queried(step, each.node)
         found.append((each, relation))
         step.effects.reads.add(Use(relation.name, None))
-        _ask_populated(step, relation)
+        ask_populated(step, relation)
         step.effects.need("SELECT", "relation", relation.name)
         if relation.kind == "v":
             need_of_views_owner(step, relation, relation.owner)
@@ -72,15 +72,21 @@ def need_of_views_owner(step: Step, view: Relation, owner: str) -> None:
             need_of_views_owner(step, below, below.owner)
 
 
-def _ask_populated(step: Step, relation: Relation) -> None:
+def ask_populated(step: Step, relation: Relation) -> None:
     """Note that what is read may have no rows as yet, or what a view reads."""
     if not relation.populated:
         question = Question(sqlstate="55000", kind="populated", relation=relation.name)
         step.effects.questions.append(question)
-    for name in {use.relation for use in relation.uses} if relation.kind == "v" else ():
+    if relation.kind == "v":
+        ask_populated_below(step, relation)
+
+
+def ask_populated_below(step: Step, view: Relation) -> None:
+    """Note that what the query of a view reads may have no rows as yet."""
+    for name in {use.relation for use in view.uses}:
         below = step.schema.relations.get(name)
         if below is not None:
-            _ask_populated(step, below)
+            ask_populated(step, below)
 
 
 def queried(step: Step, node: Any) -> Relation:

@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.queries import (
+    ask_populated_below,
     ask_values,
     need_of_views_owner,
     queried,
@@ -305,6 +306,8 @@ def refresh(step: Step, node: Any) -> None:
     reader = step.schema.role if right.privilege == "OWNER" else view.owner
     need_of_views_owner(step, view, reader)
     step.effects.reads |= {Use(use.relation, None) for use in view.uses}
+    if not node.skip_data:
+        ask_populated_below(step, view)
     if node.concurrent:
         if not view.populated:
             step.refuse("0A000", "not-populated", relation=view.name)
