@@ -94,7 +94,7 @@ def cases(recordings: Sequence[Recording]) -> list[Case | Told]:
                 found.append(case)
                 again = replace(case, before=recording.start, earlier=earlier or ())
                 # Ours is another where the server refused an earlier one for its rows.
-                if earlier and again.interpreted()[1] == claimed:
+                if earlier and again.interpreted(anew=False)[1] == claimed:
                     found.append(again)
             understood = not comparison.differences and comparison.unknown is None
             if earlier is not None and understood and len(recording.executed) <= SHORT:
@@ -125,7 +125,7 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
             case = Case(recording, schema, statement, each, after.unknown is not None, claimed)
             yield case
             again = replace(case, before=recording.start, earlier=earlier)
-            if again.interpreted()[1] == claimed:
+            if again.interpreted(anew=False)[1] == claimed:
                 yield again
         known = known and after.unknown is None
         schema = after.after if after.unknown is None else claimed[0]
