@@ -22,3 +22,7 @@ COPY nope FROM STDIN
 COPY t (nope) FROM STDIN
 COPY trig FROM '/dev/null'
 COPY ident (b) FROM '/dev/null'
+COPY seq (last_value) FROM '/dev/null'
+COPY seq TO '/dev/null'
+COPY seq FROM '/dev/null'
+COPY seq (nope) FROM '/dev/null'

@@ -173,8 +173,12 @@ def _check_body(step: Step, made: Function, node: Any) -> None:
     _require_body(step, made, node)
     if made.language == PLPGSQL:
         _require_block(step, made)
-    if made.language != "sql":
-        return
+    else:
+        _read_queries(step, made, node)
+
+
+def _read_queries(step: Step, made: Function, node: Any) -> None:
+    """Look at what the queries of a body in SQL read."""
     # Whether it gives what it is declared to give, is not looked at (check_sql_fn_retval).
     step.effects.unread = True
     if node.HasField("sql_body"):

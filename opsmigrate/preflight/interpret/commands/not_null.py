@@ -192,8 +192,7 @@ def say_not_null(altering: Altering, table: Name, made: Constraint) -> None:
     name = put_not_null(step, table, column, made)
     if children and not made.validated:
         raise UnknownError("NOT NULL … NOT VALID of descendants", table, *children)
-    if children:
-        _require_inheritable(altering, table, column)
+    _require_inheritable(altering, table, column)
     for child in children:
         altering.lock(child)
         _set_catalogued(altering, child, column, name, recursing=True)

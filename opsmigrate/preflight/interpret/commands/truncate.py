@@ -96,6 +96,9 @@ def _empty(step: Step, name: Name, *, restarts: bool) -> None:
             step.effects.need("OWNER", "relation", other.name)
 
 
+OF_SEQUENCES = frozenset({"last_value", "log_cnt", "is_called"})
+
+
 def copy(step: Step, node: Any) -> None:
     """COPY, whose rows come from, or go to, where nothing here can look."""
     if node.is_program or node.filename:
@@ -110,6 +113,8 @@ def copy(step: Step, node: Any) -> None:
     table = relation_of(step, node.relation)
     columns = name_parts(node.attlist)
     step.effects.need(INSERT if node.is_from else "SELECT", "relation", table.name, columns)
+    if table.kind == "S" and OF_SEQUENCES.issuperset(columns):
+        step.refuse("42809", "wrong-kind", relation=table.name)
     _require_columns(step, table, columns)
     if node.HasField("where_clause"):
         look_at_condition(step, table, node.where_clause)
