@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.commands.comment import OF_SEQUENCE
 from opsmigrate.preflight.interpret.commands.row_effects import INSERT, lock_sequences, write
 from opsmigrate.preflight.interpret.commands.row_values import look_at_condition
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
@@ -96,9 +97,6 @@ def _empty(step: Step, name: Name, *, restarts: bool) -> None:
             step.effects.need("OWNER", "relation", other.name)
 
 
-OF_SEQUENCES = frozenset({"last_value", "log_cnt", "is_called"})
-
-
 def copy(step: Step, node: Any) -> None:
     """COPY, whose rows come from, or go to, where nothing here can look."""
     if node.is_program or node.filename:
@@ -113,7 +111,7 @@ def copy(step: Step, node: Any) -> None:
     table = relation_of(step, node.relation)
     columns = name_parts(node.attlist)
     step.effects.need(INSERT if node.is_from else "SELECT", "relation", table.name, columns)
-    if table.kind == "S" and OF_SEQUENCES.issuperset(columns):
+    if table.kind == "S" and set(columns) <= set(OF_SEQUENCE):
         step.refuse("42809", "wrong-kind", relation=table.name)
     _require_columns(step, table, columns)
     if node.HasField("where_clause"):
