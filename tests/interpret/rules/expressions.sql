@@ -61,3 +61,30 @@ CREATE TYPE n; CREATE FUNCTION n_in(cstring) RETURNS n LANGUAGE internal IMMUTAB
 CREATE TABLE n (a time, b timetz, c interval, e money, f int[], g comp, h int4range, i uuid, j text, k regclass, l json, m timestamptz[]); CREATE INDEX ON n ((a::text)); CREATE INDEX ON n ((b::text)); CREATE INDEX ON n ((c::text)); CREATE INDEX ON n ((e::numeric)); CREATE INDEX ON n ((f::text)); CREATE INDEX ON n ((f::text[])); CREATE INDEX ON n ((g::text)); CREATE INDEX ON n ((h::text)); CREATE INDEX ON n ((i::text)); CREATE INDEX ON n ((j::uuid)); CREATE INDEX ON n ((j::time)); CREATE INDEX ON n ((b::time)); CREATE INDEX ON n ((a::timetz)); CREATE INDEX ON n ((k::text)); CREATE INDEX ON n ((j::regclass)); CREATE INDEX ON n ((j::jsonb)); CREATE INDEX ON n ((j::xml)); CREATE INDEX ON n ((m::date[])); CREATE INDEX ON n ((j::shade)); CREATE INDEX ON n ((i::text::uuid))
 ALTER TABLE t ADD COLUMN n1 text GENERATED ALWAYS AS (sh::text) STORED
 DROP TABLE holder; ALTER TABLE t ADD COLUMN n1 text GENERATED ALWAYS AS (n::text) STORED
+ALTER TABLE t ADD CHECK (ln(n) IS NOT NULL)
+ALTER TABLE t ADD CHECK (s::int > 0)
+ALTER TABLE t ADD CHECK (sqrt(n) IS NOT NULL)
+ALTER TABLE t ADD g double precision GENERATED ALWAYS AS (ln(n)) STORED
+ALTER TABLE t ADD g int GENERATED ALWAYS AS (s::int) STORED
+ALTER TABLE par ADD COLUMN z int NOT NULL NO INHERIT -- unknown
+ALTER TABLE par ADD COLUMN z int CONSTRAINT zz NOT NULL NO INHERIT DEFAULT 1 -- unknown
+ALTER TABLE t ADD COLUMN z int NOT NULL NO INHERIT -- unknown
+ALTER TABLE t ADD COLUMN z int NOT NULL NO INHERIT DEFAULT 1 -- unknown
+ALTER TABLE t ADD PRIMARY KEY (absent)
+ALTER TABLE r ADD EXCLUDE USING gist (id WITH =)
+ALTER TABLE t SET SCHEMA pg_temp -- unknown
+SELECT id FROM postgres.public.t -- unknown
+ALTER TABLE pg_toast.nope ADD x int -- unknown
+CREATE TABLE arr (id int, v text[]); INSERT INTO arr SELECT 1, ARRAY[repeat(md5('x'), 400)]; CREATE INDEX ON arr (v)
+CREATE TABLE arr (id int, v int[]); INSERT INTO arr SELECT 1, array_agg(n) FROM generate_series(1, 3000) AS n; CREATE INDEX ON arr (v)
+CREATE TABLE kk (x int); CREATE TABLE kl () INHERITS (kk); CREATE TABLE km () INHERITS (kl); DROP TABLE kl CASCADE; ALTER TABLE kk ADD y int
+CREATE TABLE kk (x int); CREATE TABLE kl (y int) INHERITS (kk); CREATE TABLE km () INHERITS (kk, kl); DROP TABLE kl CASCADE
+CREATE TABLE a1 (x int, CHECK (x > 0)); CREATE TABLE a2 (x int, CHECK (x > 1)); ALTER TABLE a2 RENAME CONSTRAINT a2_x_check TO a1_x_check; ALTER TABLE a2 INHERIT a1
+CREATE TABLE a1 (x int, CONSTRAINT k CHECK (x > 0)); CREATE TABLE a2 (CONSTRAINT k CHECK (x > 1)) INHERITS (a1)
+REINDEX TABLE t
+CREATE FUNCTION pg_catalog.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown
+ALTER TABLE t ALTER n SET DEFAULT pg_catalog.absent(1)
+ALTER TABLE t ALTER n SET DEFAULT nowhere.abs(1)
+ALTER TABLE t ALTER n SET DEFAULT other.abs(1)
+CREATE FUNCTION other.abs(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT NULL::text'; ALTER TABLE t ALTER n SET DEFAULT other.abs(1)
+CREATE FUNCTION other.abs(int) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT NULL::text'; ALTER TABLE t ALTER s TYPE text USING other.abs(n)

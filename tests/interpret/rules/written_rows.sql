@@ -97,7 +97,7 @@ UPDATE trig SET id = 5
 UPDATE pol SET n = 5
 UPDATE ruled SET n = 5 -- unknown
 UPDATE v SET n = 5 -- unknown
-UPDATE m SET s = 'x'
+UPDATE m SET s = 'x' -- unknown
 UPDATE holder SET whole.n = 5
 UPDATE holder SET parts[1] = NULL
 UPDATE holder SET nope.n = 5
@@ -282,3 +282,10 @@ CREATE TABLE oc (id int, n int) PARTITION BY LIST (id); CREATE TABLE oc1 PARTITI
 CREATE TABLE oc (id int, n int, UNIQUE (n) DEFERRABLE INITIALLY DEFERRED); INSERT INTO oc VALUES (2, 2) ON CONFLICT ON CONSTRAINT oc_n_key DO NOTHING
 CREATE TABLE oc (id int, EXCLUDE USING btree (id WITH =) DEFERRABLE); INSERT INTO oc VALUES (2) ON CONFLICT DO NOTHING
 MERGE INTO trig USING r ON r.id = trig.id WHEN MATCHED THEN DO NOTHING
+INSERT INTO m (absent) SELECT 1 -- unknown
+INSERT INTO m (id) SELECT 1 -- unknown
+INSERT INTO m VALUES (1)
+DELETE FROM m
+UPDATE m SET absent = 1 -- unknown
+INSERT INTO seq (nope) VALUES (1) -- unknown
+UPDATE seq SET nope = 1 -- unknown

@@ -267,7 +267,8 @@ def _keep(step: Step, table: Relation, node: Any) -> None:
 
 def delete(step: Step, node: Any) -> None:
     """DELETE."""
-    table = _target(step, node.relation, DELETE)
+    alone = not (node.HasField("where_clause") or node.using_clause or node.returning_list)
+    table = _target(step, node.relation, DELETE, named=not alone)
     _write_within(step, node, but=node)
     step.effects.need(DELETE, "relation", table.name)
     need_columns_read(step, table, node)
@@ -359,8 +360,9 @@ def _target(step: Step, node: Any, *events: str, named: bool = True) -> Relation
     if table.kind not in "rp" or table.rules:
         for event in events:
             step.effects.need(event, "relation", table.name)
-    if table.kind == "S" and named:
-        raise UnknownError("the columns of a sequence", table.name)
+    if table.kind in "mS" and named:
+        # They are looked for before what has them turns out to be no table.
+        raise UnknownError("the columns of what is no table", table.name)
     if table.kind in "mS":
         step.refuse("42809", "wrong-kind", relation=table.name)
     if table.kind not in "rp":

@@ -271,8 +271,7 @@ def _validate(step: Step, own: Type, node: Any) -> None:
 
 def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
     """Have every column of the domain, or of a domain on it, read (get_rels_with_domain)."""
-    if condition is not None:
-        need_of_functions(step, parse_expression(condition))
+    need_of_functions(step, parse_expression(condition or "true"))
     names, size = {own.name}, 0
     while size < len(names):
         size = len(names)
