@@ -289,3 +289,6 @@ DELETE FROM m
 UPDATE m SET absent = 1 -- unknown
 INSERT INTO seq (nope) VALUES (1) -- unknown
 UPDATE seq SET nope = 1 -- unknown
+DELETE FROM m WHERE absent = 1 -- unknown
+DELETE FROM m RETURNING absent -- unknown
+DELETE FROM seq

@@ -267,7 +267,8 @@ def _keep(step: Step, table: Relation, node: Any) -> None:
 
 def delete(step: Step, node: Any) -> None:
     """DELETE."""
-    alone = not (node.HasField("where_clause") or node.using_clause or node.returning_list)
+    parts = ("where_clause", "returning_clause")
+    alone = not (any(map(node.HasField, parts)) or node.using_clause)
     table = _target(step, node.relation, DELETE, named=not alone)
     _write_within(step, node, but=node)
     step.effects.need(DELETE, "relation", table.name)
