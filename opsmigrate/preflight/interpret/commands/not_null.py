@@ -111,12 +111,13 @@ def set_not_null(
 
 
 def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> None:
-    step = altering.step
-    if altering.only and altering.relation(table).kind == "p":
+    step, is_partitioned = altering.step, altering.relation(table).kind == "p"
+    is_said = altering.column(table, column).not_null
+    if altering.only and is_partitioned:
         for child in children_of(step.schema, table):
             if not step.known(child).columns[column].not_null:
                 altering.refuse("42P16", "children-too", table, column=column)
-    if altering.column(table, column).not_null and altering.relation(table).kind == "p":
+    if is_said and is_partitioned:
         return
     # What inherits may say less than its parent (ATPrepSetNotNull).
     for each in altering.family(table):
