@@ -14,6 +14,7 @@ from opsmigrate.preflight.interpret.commands.parameters import (
     require_determined,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.grammar_versions import MERGES
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type
 from opsmigrate.preflight.interpret.named import name_parts, routine_named
 from opsmigrate.preflight.interpret.queries import queried
@@ -159,6 +160,9 @@ def _require_block(step: Step, made: Function) -> None:
         "." in each for each in (*made.signature.arguments, *(type_ for _, type_ in made.row))
     )
     if own or body is None or body.text is None or not declares_plain_types(body.text):
+        step.effects.unread = True
+    elif step.schema.version < MERGES and "merge" in body.text.lower():
+        # The grammar at hand takes it for a statement.
         step.effects.unread = True
     elif (error := error_of_body(step.statement.text)) is not None:
         # A procedure has no RETURN of anything, which the grammar takes for a function without one.
