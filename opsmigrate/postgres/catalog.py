@@ -306,11 +306,14 @@ def _constraints_by_table(
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
     for oid, name, kind, keys, references, validated, to_keys, index, *rest in rows:
+        of_table = columns.get(oid, NOTHING)
+        # Most are a NOT NULL, of one column.
+        alone = of_table.get(keys[0]) if keys and len(keys) == 1 else None
         found[oid].append(
             Constraint(
                 name,
                 kind,
-                _names(columns.get(oid, NOTHING), keys) if keys else (),
+                (alone.name,) if alone is not None else _names(of_table, keys or ()),
                 references or None,
                 validated,
                 _names(columns.get(references, NOTHING), to_keys) if to_keys else (),

@@ -5,17 +5,19 @@
 
 # In the order of the fields of Relation, but for the first. pg_table_is_visible() looks each
 # relation up, so that it is asked only where two have the same name.
+# What is the same for many of them is asked once.
 RELATIONS = """
 SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
-       CASE WHEN EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)
-            THEN pg_table_is_visible(c.oid) ELSE n.nspname = ANY (current_schemas(true)) END,
+       CASE WHEN c.relname IN (SELECT relname FROM pg_class GROUP BY relname HAVING count(*) > 1)
+            THEN pg_table_is_visible(c.oid)
+            ELSE n.nspname = ANY ((SELECT current_schemas(true))::name[]) END,
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       pg_get_userbyid(c.relowner), c.relpersistence = 'u',
+       coalesce(r.rolname, pg_get_userbyid(c.relowner)), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                                     AND NOT t.tgisinternal AND t.tgenabled <> 'D')
        OR c.relhasrules AND c.relkind IN ('r', 'p'), c.relnatts
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid LEFT JOIN pg_roles r ON r.oid = c.relowner
 WHERE {of_users}
 """
 # Table and number, then the fields of Column. Privileges are asked once a table, and of columns

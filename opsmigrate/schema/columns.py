@@ -52,8 +52,8 @@ def _same(claimed: ClaimedColumn, found: Column) -> bool:
 def same_shape(claimed: ClaimedColumn, found: Column) -> bool:
     """Return whether the column holds what is claimed, wherever its values come from."""
     return (
-        _same_type(claimed, found)
-        and _same_null(claimed, found)
+        (claimed.type == found.type or _same_type(claimed, found))
+        and (claimed.not_null == found.not_null or _same_null(claimed, found))
         and claimed.collation == found.collation
         and claimed.generated == _generated(found)
     )

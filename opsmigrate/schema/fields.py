@@ -6,7 +6,6 @@ the state. What only a rendered model can tell is taken from one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -82,9 +81,15 @@ class StateFields:
 
     def parameters(self, key: Key, field: AnyField) -> Parameters:
         """Return type, check and collation of the column, as Field.db_parameters() gives them."""
-        if isinstance(field, ForeignKey):
-            return self.reference(*self.target(key, field))
-        return self._by_sort(self._parameters, field, lambda: self._ask(key, field))
+        if type(field).__module__ not in DJANGOS:
+            if isinstance(field, ForeignKey):
+                return self.reference(*self.target(key, field))
+            return self._ask(key, field)
+        sort = _sort(field)
+        found = self._parameters.get(sort)
+        if found is None:
+            found = self._parameters[sort] = self._ask(key, field)
+        return found
 
     def _ask(self, key: Key, field: AnyField) -> Parameters:
         try:
@@ -99,34 +104,29 @@ class StateFields:
         found = self.parameters(key, target)
         if isinstance(target, ForeignKey):
             return {"type": found["type"], "check": None, "collation": found.get("collation")}
-        return self._by_sort(
-            self._references,
-            target,
-            lambda: {
+        is_djangos, sort = type(target).__module__ in DJANGOS, _sort(target)
+        known = self._references.get(sort) if is_djangos else None
+        if known is None:
+            known = {
                 "type": target.rel_db_type(self.connection),
                 "check": None,
                 "collation": found.get("collation"),
-            },
-        )
+            }
+            if is_djangos:
+                self._references[sort] = known
+        return known
 
-    def _by_sort(
-        self, known: dict[Sort, Parameters], field: AnyField, ask: Callable[[], Parameters]
-    ) -> Parameters:
-        """Return what is known of such fields; always ask a field that is not of Django."""
-        kind, given = type(field), vars(field).get
-        sort = (
-            kind,
-            given("max_length"),
-            given("max_digits"),
-            given("decimal_places"),
-            given("db_collation"),
-        )
-        found = known.get(sort)
-        if found is None:
-            found = ask()
-            if kind.__module__ in DJANGOS:
-                known[sort] = found
-        return found
+
+def _sort(field: AnyField) -> Sort:
+    """Return what the type of a field of Django's own rests on."""
+    given = vars(field).get
+    return (
+        type(field),
+        given("max_length"),
+        given("max_digits"),
+        given("decimal_places"),
+        given("db_collation"),
+    )
 
 
 def _proxied(proxy: ModelState) -> Key:
@@ -157,9 +157,14 @@ def _local_fields(model: type[Model]) -> dict[str, AnyField]:
 def _bind(model: ModelState) -> dict[str, AnyField]:
     fields: dict[str, AnyField] = {}
     for name, field in model.fields.items():
-        bound = field.__copy__()
-        bound.set_attributes_from_name(name)
-        fields[name] = bound
+        bound = fields[name] = field.__copy__()
+        if type(field).__module__ in DJANGOS:
+            # What set_attributes_from_name() says of a plain field, without its words for people.
+            given = vars(bound)
+            given["name"] = given["attname"] = name
+            given["column"], given["concrete"] = given["db_column"] or name, True
+        else:
+            bound.set_attributes_from_name(name)
     if model.options.get("order_with_respect_to"):
         bound = OrderWrt()
         bound.set_attributes_from_name("_order")

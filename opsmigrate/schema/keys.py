@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
@@ -100,10 +101,16 @@ def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
 def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
     if claimed.opclasses and not claimed.like:
         return tuple(map(str.lower, claimed.opclasses)) == live.opclasses
-    patterns = [name for name in live.opclasses if name.endswith("_pattern_ops")]
+    patterns = _patterns(live.opclasses)
     if claimed.like:
-        return len(patterns) == len(live.opclasses)
+        return patterns == len(live.opclasses)
     return not patterns or "" in claimed.columns
+
+
+@lru_cache(maxsize=256)
+def _patterns(opclasses: tuple[str, ...]) -> int:
+    """Return how many of the operator classes are for patterns."""
+    return sum(name.endswith("_pattern_ops") for name in opclasses)
 
 
 def _names_same(claimed: ClaimedIndex, live: Index) -> bool:

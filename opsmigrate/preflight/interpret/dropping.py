@@ -155,10 +155,6 @@ def without(schema: Schema, things: Iterable[Thing]) -> Schema:
             schema = _without_part(schema, thing)
     names = {thing.name for thing in gone if thing.kind == "relation"}
     kept = {name: each for name, each in schema.relations.items() if name not in names}
-    for name, each in kept.items():
-        if names.intersection(each.parents):
-            parents = tuple(parent for parent in each.parents if parent not in names)
-            kept[name] = replace(each, parents=parents)
     schemas = _left(schema.schemas, gone, "schema")
     return replace(
         schema,

@@ -143,3 +143,6 @@ CREATE PROCEDURE prc(a int, INOUT b int) LANGUAGE plpgsql AS $$ BEGIN b := a; CO
 CREATE FUNCTION mrg() RETURNS int LANGUAGE plpgsql AS $$ BEGIN MERGE INTO t USING r ON t.id = r.id WHEN MATCHED THEN DO NOTHING; RETURN 1; END $$
 CREATE FUNCTION evt() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% %', tg_event, tg_tag; END $$
 CREATE FUNCTION hst(a jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN a['x'] := '1'; RETURN a || jsonb_build_object('k', a -> 'b'); END $$
+CREATE FUNCTION pg_catalog.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown
+CREATE FUNCTION pg_temp.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown
+CREATE FUNCTION information_schema.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown

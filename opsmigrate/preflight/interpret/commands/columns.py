@@ -206,8 +206,6 @@ def _add_to_child(altering: Altering, child: Name, definition: Definition) -> No
             raise UnknownError("merging a column into that of a child", child)
         step.put(relation.with_column(replace(known, parents=known.parents + 1)))
         return
-    if definition.not_null_node is not None and definition.not_null_node.is_no_inherit:
-        raise UnknownError("NOT NULL … NO INHERIT", child)
     _add_here(altering, child, definition, local=False, parents=1)
     for grandchild in children_of(step.schema, child):
         _add_to_child(altering, grandchild, definition)

@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.commands.parameters import (
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.grammar_versions import MERGES
-from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type
+from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.named import name_parts, routine_named
 from opsmigrate.preflight.interpret.queries import queried
 from opsmigrate.preflight.interpret.schema import Function, Signature
@@ -41,9 +41,8 @@ def create(step: Step, node: Any) -> None:
     """Do what `node`, a CreateFunctionStmt, says; which one it replaces, its arguments say."""
     parts = name_parts(node.funcname)
     schema = parts[-2] if len(parts) > 1 else None
-    if schema is not None and schema in SYSTEM_SCHEMAS:
-        step.effects.need("CREATE", "schema", (schema,))
-        raise UnknownError("a routine in a schema of PostgreSQL's own")
+    if (schema or "").startswith("pg_"):
+        raise UnknownError("a routine in a schema of PostgreSQL's own, or a temporary one")
     home = step.schema.home(schema)
     if home is None:
         step.refuse("3F000", "missing-schema", name=schema or parts[-1])

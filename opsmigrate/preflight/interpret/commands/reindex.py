@@ -75,9 +75,7 @@ def _reindex(step: Step, table: Relation, indexes: tuple[str, ...], mode: str) -
             step.effects.questions.append(
                 Question(sqlstate="23505", kind="unique", relation=table.name, columns=columns)
             )
-        if not index.valid:
-            relation = step.known(table.name)
-            step.put(relation.with_index(replace(index, valid=True)))
+        step.put(step.known(table.name).with_index(replace(index, valid=True)))
 
 
 def cluster(step: Step, node: Any) -> None:
