@@ -17,6 +17,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
 from opsmigrate.preflight.interpret.commands.index_keys import keys_of
 from opsmigrate.preflight.interpret.commands.not_null import (
     is_catalogued,
+    not_null_of,
     say_not_null,
     set_not_null,
 )
@@ -146,8 +147,19 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
         # Before 18 it is said again, and so to all that inherit.
         found = altering.column(table, each.name)
         catalogued = is_catalogued(altering.step.schema)
+        if catalogued:
+            _require_suitable(altering, table, each.name)
         if not (found.not_null and catalogued):
             set_not_null(altering, table, each.name, whole=catalogued)
+
+
+def _require_suitable(altering: Altering, table: Name, column: str) -> None:
+    """Refuse a NOT NULL of a table or below it that is not valid (verifyNotNullPKCompatible)."""
+    schema = altering.step.schema
+    for each in (table, *(() if altering.only else descendants_of(schema, table))):
+        own = not_null_of(schema.relations[each], column)
+        if own is not None and not own.validated:
+            altering.refuse("55000", "not-valid", each, name=own.name)
 
 
 def add_using_index(altering: Altering, table: Name, node: Any) -> None:
