@@ -42,6 +42,7 @@ def create(step: Step, node: Any) -> None:
     parts = name_parts(node.funcname)
     schema = parts[-2] if len(parts) > 1 else None
     if (schema or "").startswith("pg_"):
+        step.effects.may_need_superuser()
         raise UnknownError("a routine in a schema of PostgreSQL's own, or a temporary one")
     home = step.schema.home(schema)
     if home is None:
