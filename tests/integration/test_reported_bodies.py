@@ -123,7 +123,7 @@ def test_code_that_writes_of_a_function_does_not_replace_it(
 @pytest.mark.parametrize(
     ("way", "rehearse"),
     [
-        (f'migrations.RunSQL("{REPLACED}"),', "off"),
+        (f'migrations.RunSQL("{REPLACED}"),', "schema"),
         (f'migrations.RunPython(lambda apps, editor: editor.execute("{REPLACED}")),', "clone"),
     ],
     ids=["by-hand", "by-code"],

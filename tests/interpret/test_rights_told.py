@@ -110,7 +110,7 @@ def test_what_is_told_alone_is_what_postgresql_asks_for(empty_database: str) -> 
     execute(connection, GROUNDS["rights"])
     execute(connection, MAKE_ROLE)
     schema = replace(read_schema(connection), role=ROLE, superuser=False)
-    texts = [each.text for each in lines() if each.ground == "rights"]
+    texts = [each.text for each in lines() if each.file == "told_alone"]
 
     wrong, told = [], 0
     for text in texts:

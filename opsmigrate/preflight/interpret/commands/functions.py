@@ -18,8 +18,10 @@ from opsmigrate.preflight.interpret.grammar_versions import MERGES
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.named import name_parts, routine_named
 from opsmigrate.preflight.interpret.queries import queried
+from opsmigrate.preflight.interpret.query_columns import Query, columns_of
 from opsmigrate.preflight.interpret.schema import Function, Signature
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.understood import is_understood
 from opsmigrate.sql.bodies import body_of
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
@@ -182,8 +184,7 @@ def _check_body(step: Step, made: Function, node: Any) -> None:
 
 
 def _read_queries(step: Step, made: Function, node: Any) -> None:
-    """Look at what the queries of a body in SQL read."""
-    # Whether it gives what it is declared to give, is not looked at (check_sql_fn_retval).
+    """Look at what the queries of a body in SQL read, and whether they give what is declared."""
     step.effects.unread = True
     if node.HasField("sql_body"):
         if ranges_of(node.sql_body):
@@ -200,6 +201,21 @@ def _read_queries(step: Step, made: Function, node: Any) -> None:
             table = queried(step, each.node)
             if each.role in LOCKS:
                 step.effects.lock(table.name, LOCKS[each.role])
+    if len(statements) == 1 and statements[0].kind == "select_stmt" and not node.parameters:
+        step.effects.unread = not _gives(step, statements[0].node, made.returns)
+
+
+def _gives(step: Step, query: Any, returns: str) -> bool:
+    """Return whether a query is understood, and gives values of this type (check_sql_fn_retval).
+
+    Refuse it where it names what is not there. In one with parameters a name may be one of these.
+    """
+    try:
+        given = columns_of(Query(step), query, {})
+    except UnknownError:
+        return False
+    types = [without_modifier(each.type or "") for each in given]
+    return types == [returns] and is_understood(step, query)
 
 
 def alter(step: Step, node: Any) -> None:
