@@ -345,3 +345,9 @@ CREATE STATISTICS other.s ON id, s FROM other.t; ALTER SCHEMA other RENAME TO nn
 DROP FUNCTION IF EXISTS pg_catalog.abs(int) -- unknown
 CREATE VIEW n AS SELECT s || 'x' AS a, s COLLATE german AS b FROM t; CREATE SEQUENCE n -- unknown
 CREATE VIEW n AS SELECT s || 'x' AS a, s COLLATE german AS b FROM t; CREATE TYPE n AS (a integer) -- unknown
+SET search_path = other, public; CREATE SEQUENCE t OWNED BY t.id
+CREATE SEQUENCE other.casc OWNED BY casc.id
+SET search_path = other, public; CREATE SEQUENCE other.casc OWNED BY casc.id
+CREATE SEQUENCE am OWNED BY am.x
+CREATE SEQUENCE am OWNED BY t.id
+CREATE SEQUENCE am OWNED BY NONE

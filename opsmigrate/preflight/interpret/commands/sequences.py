@@ -43,6 +43,8 @@ def create(step: Step, node: Any) -> None:
     sequence = Relation(
         name=name, kind="S", owner=step.schema.role, persistence=persistence, sequence=facts
     )
+    # It is there before its owner is looked for, and may be what that name finds.
+    step.put(sequence)
     step.put(replace(sequence, sequence=_owned(step, sequence, facts, options)))
 
 
