@@ -53,7 +53,12 @@ def drop(step: Step, things: Iterable[Thing], *, cascade: bool) -> None:
     there = [thing for thing in lost if thing.name not in step.schema.tainted]
     if there and not cascade:
         step.refuse("2BP01", "used-by-another", **_about(targets[0]), holder=_shown(there[0]))
-    _require_known(step, found.how)
+    try:
+        _require_known(step, found.how)
+    except UnknownError as error:
+        # Whether the targets go, rests on it.
+        names = [each.name for each in targets if each.kind == "relation" or each.kind in PARTS]
+        raise UnknownError(error.unknown.why, *error.unknown.relations, *names) from error
     for thing in found.how:
         _lock(step, thing)
     step.effects.lost += [Loss(*_loss(thing)) for thing in lost if found.is_top(thing)]

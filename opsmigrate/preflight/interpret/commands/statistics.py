@@ -64,6 +64,7 @@ def create(step: Step, node: Any) -> None:
 def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     columns = [as_stored(each.stats_elem.name) for each in node.exprs if each.stats_elem.name]
     if len(columns) < len(node.exprs) or len(columns) < 2:
+        step.schema = replace(step.schema, incomplete="statistics on expressions")
         raise UnknownError("statistics on expressions", table.name, rights_told=True)
     if len(columns) > MOST_COLUMNS:
         step.refuse("54011", "too-many-columns", relation=table.name)
