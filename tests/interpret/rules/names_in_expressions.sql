@@ -20,7 +20,6 @@ ALTER TABLE r ADD c oid DEFAULT 'ident'::regclass::oid; DROP TABLE ident
 ALTER TABLE r ADD c oid DEFAULT 'other.t'::regclass::oid; ALTER TABLE other.t RENAME TO tt
 ALTER TABLE r ADD c oid DEFAULT 't'::regclass::oid; DROP TABLE other.t
 ALTER TABLE r ADD c oid DEFAULT 't'::regclass::oid; ALTER TABLE other.t RENAME TO tt
-ALTER TABLE r ADD c oid DEFAULT 'T'::regclass::oid; ALTER TABLE t RENAME TO tt -- unknown
 ALTER TABLE r ADD c oid DEFAULT 't_pkey'::regclass::oid; ALTER INDEX t_pkey RENAME TO tt
 ALTER TABLE r ADD c oid DEFAULT 't_pkey'::regclass::oid; ALTER TABLE t RENAME CONSTRAINT t_pkey TO tt
 ALTER TABLE r ADD c oid DEFAULT 'ks_c'::regclass::oid; DROP INDEX ks_c

@@ -41,7 +41,6 @@ SELECT nope()
 CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'ALTER TABLE r DROP COLUMN orphan'; SELECT f() -- unknown
 DELETE FROM r WHERE nextval('seq') > 5
 UPDATE r SET orphan = nextval('seq')
-SELECT nextval('s' || 'eq') -- unknown
 SELECT nextval('nope') -- unknown
 CREATE SEQUENCE other.seq; SELECT nextval('{database}.other.seq') -- unknown
 SELECT nextval('') -- unknown
