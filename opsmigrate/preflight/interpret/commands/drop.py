@@ -98,6 +98,8 @@ def _leave_index(step: Step, found: list[Thing]) -> None:
     """DROP INDEX CONCURRENTLY: the table goes on being written to."""
     for thing in found:
         table = step.known(thing.name)
+        if table.persistence == "t":
+            raise UnknownError("an index of a temporary table", table.name)
         if table.kind == "p":
             step.refuse("0A000", "partitioned-concurrently", relation=table.name)
         drop(step, [thing], cascade=False)
