@@ -24,6 +24,8 @@ class Refusal:
     column: str | None = None
     name: str | None = None
     holder: str | None = None
+    # What PostgreSQL says, where its own parser was asked.
+    words: str | None = None
     certain: bool = True
 
 

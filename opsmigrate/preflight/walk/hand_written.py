@@ -318,6 +318,7 @@ def _report(walk: SchemaWalk, refusal: Refusal, shown: str) -> None:
         refusal.name or "",
         f"of {refusal.relation}" if refusal.relation else "",
         f"held by {refusal.holder}" if refusal.holder else "",
+        f"({refusal.words})" if refusal.words else "",
     ]
     words = " ".join([refusal.kind.replace("-", " "), *filter(None, about)])
     walk.ledger.find(

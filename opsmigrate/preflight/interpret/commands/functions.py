@@ -169,7 +169,7 @@ def _require_block(step: Step, made: Function) -> None:
     elif (error := error_of_body(step.statement.text)) is not None:
         # A procedure has no RETURN of anything, which the grammar takes for a function without one.
         state = "42601" if made.kind == "p" else error.sqlstate
-        step.refuse(state, "body", name=made.signature.name.name)
+        step.refuse(state, "body", name=made.signature.name.name, words=error.words)
 
 
 def _check_body(step: Step, made: Function, node: Any) -> None:
