@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -28,8 +28,7 @@ from opsmigrate.postgres.superuser_powers import distrusted_roles
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
-# Indexes and sequences: nothing of what a table has.
-BARE = frozenset("iIS")
+SEQUENCE = "S"
 NOTHING: Mapping[Any, Any] = {}
 
 
@@ -37,7 +36,8 @@ NOTHING: Mapping[Any, Any] = {}
 class Column(NamedTuple):
     """A column; `type` as format_type() writes it.
 
-    `collation` is None where it is the type's own.
+    `collation` is None where it is the type's own. `not_null_name` is that of the constraint that
+    says NOT NULL and no more than that; None before PostgreSQL 18.
     """
 
     name: str
@@ -50,11 +50,13 @@ class Column(NamedTuple):
     inherited: bool = False
     virtual: bool = False
     collation: str | None = None
+    not_null_name: str | None = None
 
 
 class Constraint(NamedTuple):
     """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
 
+    A NOT NULL is one only where it is not validated or not inherited; else see Column.
     A foreign key `rests_on` an index of the table that it references. `on_delete` is
     pg_constraint.confdeltype: "a" for NO ACTION. `condition` is that of a CHECK, in SQL.
     """
@@ -224,7 +226,7 @@ def read_catalog(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBOD
         relations = []
         for key, *row in found:
             oid, _, _, kind, *_ = row
-            if kind in BARE:
+            if kind == SEQUENCE:
                 relations.append(Relation(*row))
                 continue
             of_oid = columns.get(oid, NOTHING)
@@ -238,6 +240,7 @@ def read_catalog(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBOD
                 dependents.get(oid, NOTHING),
             )
             relations.append(Relation(*relation))
+        relations += _index_relations(indexed, relations)
         distrusted = distrusted_roles(connection)
         read_all = _as_catalog(tuple(relations), types, distrusted, server_and_role)
         return replace(read_all, neighbours=neighbours)
@@ -291,8 +294,8 @@ ColumnsByTable = Mapping[int, Mapping[int, Column]]
 
 def _columns_by_table(rows: Iterable[Row]) -> ColumnsByTable:
     found: dict[int, dict[int, Column]] = defaultdict(dict)
-    for oid, number, *column in rows:
-        found[oid][number] = Column(*column)
+    for row in rows:
+        found[row[0]][row[1]] = Column._make(row[2:])
     return found
 
 
@@ -306,14 +309,11 @@ def _constraints_by_table(
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
     for oid, name, kind, keys, references, validated, to_keys, index, *rest in rows:
-        of_table = columns.get(oid, NOTHING)
-        # Most are a NOT NULL, of one column.
-        alone = of_table.get(keys[0]) if keys and len(keys) == 1 else None
         found[oid].append(
             Constraint(
                 name,
                 kind,
-                (alone.name,) if alone is not None else _names(of_table, keys or ()),
+                _names(columns.get(oid, NOTHING), keys or ()),
                 references or None,
                 validated,
                 _names(columns.get(references, NOTHING), to_keys) if to_keys else (),
@@ -340,30 +340,38 @@ def _indexes_by_table(
         return tuple([bool(int(option) & 1) for option in options.split()])
 
     found: dict[int, list[Index]] = defaultdict(list)
-    for oid, attributes, count, options, opclasses, *rest in rows:
-        name, unique, primary, valid, immediate, method, predicate, expressions, equal_nulls = rest
+    for oid, _, _, name, _, _, _, attributes, count, options, opclasses, *rest in rows:
+        unique, primary, valid, immediate, method, predicate, expressions, equal_nulls = rest
         names = _names(columns.get(oid, NOTHING), map(int, attributes.split()))
         special, opclass_names = of_keys(opclasses)
-        found[oid].append(
-            Index(
-                name=name,
-                columns=names[:count],
-                unique=unique,
-                primary=primary,
-                valid=valid,
-                immediate=immediate,
-                partial=predicate is not None or expressions is not None,
-                method=method,
-                special=special,
-                predicate=predicate,
-                expressions=expressions,
-                include=names[count:],
-                descending=descending(options),
-                opclasses=opclass_names,
-                nulls_distinct=not equal_nulls,
-            )
+        # By position: there may be tens of thousands.
+        index = Index(
+            name,
+            names if count == len(names) else names[:count],
+            unique,
+            primary,
+            valid,
+            immediate,
+            predicate is not None or expressions is not None,
+            method,
+            special,
+            predicate,
+            expressions,
+            names[count:],
+            descending(options),
+            opclass_names,
+            not equal_nulls,
         )
+        found[oid].append(index)
     return found
+
+
+def _index_relations(rows: Iterable[Row], relations: Iterable[Relation]) -> Iterator[Relation]:
+    """Yield each index as a relation; its owner is always that of its table."""
+    owners = {table.oid: (table.owned, table.owner) for table in relations}
+    for table, oid, schema, name, kind, visible, is_partition, *_ in rows:
+        owned, owner = owners[table]
+        yield Relation(oid, schema, name, kind, visible, owned, is_partition, owner)
 
 
 def _views_by_table(

@@ -3,14 +3,15 @@
 `{of_users}` stands for the condition that a schema is read (of_users.py).
 """
 
-# In the order of the fields of Relation, but for the first. pg_table_is_visible() looks each
-# relation up, so that it is asked only where two have the same name.
+# pg_table_is_visible() looks each relation up, so that it is asked only where two have the same name.
 # What is the same for many of them is asked once.
+VISIBLE = """CASE WHEN {c}.relname IN (SELECT relname FROM pg_class GROUP BY relname
+                                    HAVING count(*) > 1)
+            THEN pg_table_is_visible({c}.oid)
+            ELSE n.nspname = ANY ((SELECT current_schemas(true))::name[]) END"""
+# In the order of the fields of Relation, but for the first. Indexes are in INDEXES.
 RELATIONS = """
-SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
-       CASE WHEN c.relname IN (SELECT relname FROM pg_class GROUP BY relname HAVING count(*) > 1)
-            THEN pg_table_is_visible(c.oid)
-            ELSE n.nspname = ANY ((SELECT current_schemas(true))::name[]) END,
+SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind, {visible},
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
        coalesce(r.rolname, pg_get_userbyid(c.relowner)), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
@@ -18,10 +19,11 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        OR c.relhasrules AND c.relkind IN ('r', 'p'), c.relnatts
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid LEFT JOIN pg_roles r ON r.oid = c.relowner
-WHERE {of_users}
-"""
+WHERE c.relkind NOT IN ('i', 'I') AND {of_users}
+""".replace("{visible}", VISIBLE.replace("{c}", "c"))
 # Table and number, then the fields of Column. Privileges are asked once a table, and of columns
 # only where there are any.
+# A NOT NULL is a constraint with a name as of PostgreSQL 18; before, `contype = 'n'` finds none.
 COLUMNS = """
 WITH c AS MATERIALIZED (
     SELECT c.oid, c.relkind IN ('r', 'p') AS is_table,
@@ -34,30 +36,35 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.
        c.may_reference OR c.is_table AND a.attacl IS NOT NULL
            AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
        a.attinhcount > 0, a.attgenerated = 'v',
-       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
+       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END, k.conname
 FROM pg_attribute a JOIN c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
+LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.conkey[1] = a.attnum
+    AND k.contype = 'n' AND k.convalidated AND NOT k.connoinherit
 WHERE a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
+# Most of PostgreSQL 18's say no more than that a column is NOT NULL: those are in COLUMNS.
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
        x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit,
        k.conparentid <> 0
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class x ON x.oid = k.conindid
-WHERE k.conrelid <> 0 AND {of_users}
+WHERE k.conrelid <> 0 AND (k.contype <> 'n' OR k.connoinherit OR NOT k.convalidated)
+    AND {of_users}
 """
 INDEXES = """
-SELECT i.indrelid, i.indkey, i.indnkeyatts, i.indoption, i.indclass,
-       x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
+SELECT i.indrelid, x.oid, n.nspname, x.relname, x.relkind, {visible}, x.relispartition,
+       i.indkey, i.indnkeyatts, i.indoption, i.indclass,
+       i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
        pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
        i.indnullsnotdistinct
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE {of_users}
 ORDER BY i.indexrelid
-"""
+""".replace("{visible}", VISIBLE.replace("{c}", "x"))
 # What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
 # constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
 # Before PostgreSQL 15 a generated column itself depends on others, and not its expression.

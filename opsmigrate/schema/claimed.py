@@ -127,16 +127,18 @@ def _table(
 def _column(
     field: Field[Any, Any], parameters: dict[str, Any], connection: BaseDatabaseWrapper
 ) -> ClaimedColumn:
-    generated = getattr(field, "generated", False)
-    persisted: Any = getattr(field, "db_persist", None)
+    generated = ""
+    if getattr(field, "generated", False):
+        generated = "s" if cast(Any, field).db_persist else "v"
+    # By position: there may be tens of thousands.
     return ClaimedColumn(
-        name=as_stored(field.column or ""),
-        type=parameters["type"],
-        not_null=not field.null or field.primary_key,
-        has_default=field.db_default is not NOT_PROVIDED,
-        numbered=field.primary_key and bool(field.db_type_suffix(connection)),
-        generated=("s" if persisted else "v") if generated else "",
-        collation=parameters.get("collation"),
+        as_stored(field.column or ""),
+        parameters["type"],
+        not field.null or field.primary_key,
+        field.db_default is not NOT_PROVIDED,
+        field.primary_key and bool(field.db_type_suffix(connection)),
+        generated,
+        parameters.get("collation"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -27,15 +27,11 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     for index in claimed.indexes:
         if not columns.issuperset(index.columns):
             continue  # Gone with its column.
-        # What bears the name of another claim belongs to that one.
-        fitting = [
-            item
-            for item in on_columns.get(_in_order(index), ())
-            if _same_keys(index, item) and (item.name == index.name or item.name not in names)
-        ]
-        valid = [item for item in fitting if item.valid]
-        if any(_same_details(index, item) for item in valid):
+        alike = on_columns.get(_in_order(index), ())
+        if _is_among(alike, index, names):
             continue
+        fitting = [item for item in alike if _may_be(item, index, names)]
+        valid = [item for item in fitting if item.valid]
         if fitting and not valid:
             continue  # What is INVALID is said below.
         there = next(iter(valid), None) or _namesake(index, table)
@@ -54,6 +50,18 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
                 live=f"the INVALID index {item.name}",
                 there=item,
             )
+
+
+def _is_among(alike: Iterable[Index], index: ClaimedIndex, names: Container[str | None]) -> bool:
+    for item in alike:
+        if item.valid and _may_be(item, index, names) and _same_details(index, item):
+            return True
+    return False
+
+
+def _may_be(item: Index, index: ClaimedIndex, names: Container[str | None]) -> bool:
+    """Return whether it is meant: what bears the name of another claim belongs to that one."""
+    return (item.name == index.name or item.name not in names) and _same_keys(index, item)
 
 
 def _in_order(index: ClaimedIndex | Index) -> tuple[str, ...]:

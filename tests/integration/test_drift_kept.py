@@ -234,6 +234,16 @@ def test_a_column_that_somebody_may_want_is_not_dropped(
     assert (drift.steps, (drift.hint or "")[: len(words)]) == ((), words)
 
 
+def test_not_null_alone_does_not_use_a_column(
+    peopled: str,  # noqa: F811
+) -> None:
+    empty = "TRUNCATE zoo_cage CASCADE"
+    with damaged(peopled, empty, CAGE + "ADD COLUMN x smallint NOT NULL") as found:
+        drift = of_id(found, "drift-column-unknown", "x")
+
+    assert texts(drift)[-1][1] == 'ALTER TABLE "public"."zoo_cage" DROP COLUMN "x";'
+
+
 CODE = "migrations.RunPython(lambda apps, editor: None),"
 INSTALLS = 'migrations.RunSQL("SELECT 1"),'
 

@@ -248,7 +248,14 @@ def simulated(relation: Relation) -> SimulatedTable:
             for item in relation.constraints
             if item.kind == NOT_NULL and (item.no_inherit or not item.validated)
         },
-        constraints={item.name: (item.kind, item.columns) for item in relation.constraints},
+        constraints={
+            **{item.name: (item.kind, item.columns) for item in relation.constraints},
+            **{
+                column.not_null_name: (NOT_NULL, (column.name,))
+                for column in relation.columns
+                if column.not_null_name
+            },
+        },
         indexes={index.name: index for index in relation.indexes},
         views=dict(relation.views),
     )
