@@ -3,8 +3,8 @@
 `{of_users}` stands for the condition that a schema is read (of_users.py).
 """
 
-# pg_table_is_visible() looks each relation up, so that it is asked only where two have the same name.
-# What is the same for many of them is asked once.
+# pg_table_is_visible() looks each relation up, so that it is asked only where two have the same
+# name. What is the same for many of them is asked once.
 VISIBLE = """CASE WHEN {c}.relname IN (SELECT relname FROM pg_class GROUP BY relname
                                     HAVING count(*) > 1)
             THEN pg_table_is_visible({c}.oid)
