@@ -27,7 +27,7 @@ from tests.interpret.objects import OBJECTS
 from tests.interpret.recording import Executed, Recording
 from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
 from tests.interpret.test_tables import SETUP, UNKNOWN
-from tests.interpret.told import CODE, least_reach, reach_of
+from tests.interpret.told import CODE, indispensable, least_reach, reach_of
 
 HERE = Path(__file__).parent
 SCHEMA = "CREATE SCHEMA other;"
@@ -138,13 +138,24 @@ def _execute(
         taken = list(rights_differences(statement, effects, connection)) if asked else []
         doubted = needs.doubts and not within and (asked or statement.kind in CODE)
         reach = least_reach(statement, needs, ours, connection) if doubted else None
+        kept = indispensable(statement, needs, ours, connection) if doubted else frozenset()
         happened, server = executed(statement, connection)
         if happened.sqlstate is None and reach is not None and reach > reach_of(needs):
             recording.rights_wrong.append(f"more is needed than is told [{statement.text}]")
         changed = changed or server is not None
         needed = None if taken else frozenset(effects.rights)
         recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
-        recording.add(Executed(statement.kind, statement.text, happened, server, needed, reach))
+        recording.add(
+            Executed(
+                form=statement.kind,
+                text=statement.text,
+                happened=happened,
+                server=server,
+                rights=needed,
+                reach=reach,
+                indispensable=kept if happened.sqlstate is None else frozenset(),
+            )
+        )
         ours = judged(ours, statement, happened, server, same).after
     if is_within(connection):
         with connection.cursor() as cursor:

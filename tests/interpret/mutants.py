@@ -86,7 +86,7 @@ def cases(recordings: Sequence[Recording]) -> list[Case | Told]:
         for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
             if frozenset(comparison.effects.rights) != each.rights:
                 # Kept by another interpreter: the server was not asked for those of this one.
-                each = each._replace(rights=None)
+                each = each._replace(rights=None, indispensable=frozenset())
             if not comparison.differences:
                 unknown = comparison.unknown is not None
                 claimed = interpret(before, comparison.statement)
@@ -178,6 +178,8 @@ def _is_foretold(each: Executed, effects: Effects) -> bool:
 
 def _needs_others(case: Case, effects: Effects) -> bool:
     """Return whether other rights are told than were seen to suffice, or no longer all of them."""
+    if not case.executed.indispensable.issubset(effects.rights):
+        return True
     if case.executed.rights is None or not _are_told(case.claimed[1]):
         return False
     return not _are_told(effects) or frozenset(effects.rights) != case.executed.rights

@@ -23,6 +23,7 @@ class Executed(NamedTuple):
 
     `rights` are what it needed when they were taken away one by one; None where it was not tried.
     `reach` is how far it went beyond what it was said to need (told.py); None for not tried.
+    `indispensable` are the rights without which it would have gone further.
     """
 
     form: str
@@ -31,6 +32,7 @@ class Executed(NamedTuple):
     server: Schema | None
     rights: frozenset[Right] | None = None
     reach: int | None = None
+    indispensable: frozenset[Right] = frozenset()
 
 
 @dataclass

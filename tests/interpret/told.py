@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -61,6 +61,18 @@ def least_reach(
             if not is_refused(cursor, statement, [*told, *more]):
                 return reach
     return max(REACH.values())
+
+
+def indispensable(
+    statement: Statement, needs: Needs, schema: Schema, connection: BaseDatabaseWrapper
+) -> frozenset[Right]:
+    """Return the rights without which it would reach further than its doubts say."""
+
+    def reaches_further(taken: Right) -> bool:
+        others = replace(needs, rights=tuple(each for each in needs.rights if each != taken))
+        return (least_reach(statement, others, schema, connection) or 0) > reach_of(needs)
+
+    return frozenset(filter(reaches_further, needs.rights))
 
 
 def _right(privilege: str, kind: str, name: Iterable[str]) -> Right:

@@ -29,3 +29,6 @@ ALTER TABLE r ADD x information_schema.sql_identifier -- unknown
 DROP STATISTICS pg_catalog.x -- unknown
 ALTER SCHEMA information_schema OWNER TO interpret_migrator -- unknown
 ALTER SCHEMA information_schema RENAME TO x -- unknown
+COMMENT ON TABLE pg_class IS 'x' -- unknown
+COMMENT ON FUNCTION pg_catalog.lower(text) IS 'x' -- unknown
+COMMENT ON ACCESS METHOD btree IS 'x' -- unknown
