@@ -83,8 +83,6 @@ class _Found:
         waiting: list[tuple[Thing, str, Thing | None]] = [(target, ORIGINAL, None)]
         while waiting:
             thing, how, came_from = waiting.pop()
-            if self.is_column(thing):
-                continue
             owner = owner_of(self.schema, thing)
             # Of a partition of a partition, what its key belongs to belongs to another.
             while owner is not None and not _includes(came_from, owner) and how != ORIGINAL:
@@ -98,7 +96,7 @@ class _Found:
             waiting += [(each.by, each.how, thing) for each in dependents(self.schema, thing)]
 
     def is_column(self, thing: Thing) -> bool:
-        """Return whether it is a column of a relation that goes, whichever was met first."""
+        """Return whether it is a column of a relation that goes."""
         return thing.kind == "column" and relation(thing.name) in self.how
 
     def is_top(self, thing: Thing) -> bool:

@@ -33,8 +33,9 @@ class Refusal:
 class Question:
     """What only rows can answer; `sqlstate` is what a row in the way raises, as 23502.
 
-    `kind` is "not-null", "unique", "check", "foreign-key", "cast", "exclusion", "partition" or
-    "domain". `expression` is the condition or the cast, in SQL; `target` the referenced table.
+    `kind` is "not-null", "unique", "check", "foreign-key", "cast", "exclusion", "partition",
+    "domain", "expression", "index-row" or, of a default that is computed once, whatever the rows,
+    "default". `expression` is the condition or the cast, in SQL; `target` the referenced table.
     """
 
     sqlstate: str

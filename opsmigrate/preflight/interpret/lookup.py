@@ -24,9 +24,11 @@ def find_name(step: Step, node: Any) -> Name | None:
     if schema == "pg_temp" or (schema or "").startswith("pg_"):
         raise UnknownError("a temporary relation")
     found = step.schema.visible(schema, name)
-    if found is None:
-        for each in (schema,) if schema else step.schema.search_path:
-            _require_known(step, Name(each, name))
+    for each in (schema,) if schema else step.schema.search_path:
+        # What may be there before it would be found.
+        if found == Name(each, name):
+            break
+        _require_known(step, Name(each, name))
     return found
 
 

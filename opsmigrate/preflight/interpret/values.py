@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
 from opsmigrate.preflight.interpret.effects import Question
-from opsmigrate.preflight.interpret.schema import Column, Index, Relation
+from opsmigrate.preflight.interpret.literals import RANGES
+from opsmigrate.preflight.interpret.schema import Column, Index, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.typed_values import Typed
 from opsmigrate.sql.expressions import (
     columns_used,
     columns_used_by,
@@ -15,6 +19,7 @@ from opsmigrate.sql.expressions import (
     nodes_in,
 )
 from opsmigrate.sql.grammar import deparse, parse_expression
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import without_modifier
 
 # What gives a value, or NULL, for all that it can be given.
@@ -35,6 +40,27 @@ NUMBERS = frozenset({"smallint", "integer", "bigint", "real", "double precision"
 DIGITS_OF_ALL = 4
 
 
+FLOATS = frozenset({"real", "double precision"})
+# Of which a value may be beyond what a type holds (PostgreSQL documentation, Numeric Types).
+WIDER = {
+    "smallint": frozenset({"integer", "bigint", "numeric"}) | FLOATS,
+    "integer": frozenset({"bigint", "numeric"}) | FLOATS,
+    "bigint": frozenset({"numeric"}) | FLOATS,
+    "real": frozenset({"double precision", "numeric"}),
+    "double precision": frozenset({"numeric"}),
+}
+
+
+def holds_number(value: Typed, wanted: str) -> bool | None:
+    """Return whether a number can be of the wanted type; None where only computing it tells."""
+    if value.null or value.type not in WIDER.get(wanted, ()):
+        return True
+    if not (value.constant and value.text and wanted in RANGES):
+        return None
+    number = Decimal(value.text).to_integral_value(ROUND_HALF_UP)
+    return -RANGES[wanted] <= number < RANGES[wanted]
+
+
 def ask_expression(step: Step, table: Relation, node: Any) -> None:
     """Note that computing an expression for the rows may raise, as a division does."""
     if table.kind == "r" and _may_raise(node):
@@ -47,6 +73,27 @@ def ask_expression(step: Step, table: Relation, node: Any) -> None:
                 expression=deparse(node),
             )
         )
+
+
+def ask_domain(step: Step, table: Name, column: Column) -> None:
+    """Note that values of a domain have to pass its constraints."""
+    if has_domain_constraints(step.schema, column.type):
+        for state in ("23502", "23514"):
+            step.effects.questions.append(
+                Question(sqlstate=state, kind="domain", relation=table, columns=(column.name,))
+            )
+
+
+def ask_length(step: Step, table: Name, column: Column, kind: str = "cast") -> None:
+    """Note that values have to fit within something, that of a domain too."""
+    if _has_length(step.schema, column.type):
+        for state in ("22001", "22003", "22026"):
+            step.effects.questions.append(Question(sqlstate=state, kind=kind, relation=table))
+
+
+def _has_length(schema: Schema, type_: str) -> bool:
+    domain = user_type_of(schema, type_)
+    return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
 
 
 def _may_raise(node: Any) -> bool:

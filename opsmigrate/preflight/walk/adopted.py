@@ -205,7 +205,9 @@ def _value(column: Column, was: Column | None, values: dict[str, Composable]) ->
         if is_constant(parse_expression(column.default)):
             return sql.SQL("({})::{}").format(sql.SQL(column.default), sql.SQL(column.type))
         return None
-    return values.get(was.name) if column.type == was.type else None
+    if column.type != was.type or (column.generated and column.default != was.default):
+        return None
+    return values.get(was.name)
 
 
 def _catalogued(constraint: Constraint) -> catalog.Constraint:

@@ -56,6 +56,7 @@ ORDINARY = frozenset("rvmS")
 OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt"})
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
+DEFAULT = "default"
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
 NEXT = "nextval("
@@ -241,6 +242,8 @@ def _default_of(column: Column) -> str | None:
 
 def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
     for question in questions:
+        if question.kind == DEFAULT:
+            continue  # The server has computed it.
         table = walk.schema.table_of(question.relation)
         words = f"whether the rows of {question.relation} suit {shown}"
         if table is None or (question.expression and not is_trusted(walk, table)):

@@ -9,12 +9,16 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import UNKNOWN, has_domain_constraints
+from opsmigrate.preflight.interpret.coercion import UNKNOWN
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
-from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
+from opsmigrate.preflight.interpret.commands.rebuilding import (
+    ask_other_values,
+    remember,
+    require_free,
+)
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.inheritance import children_of
@@ -30,11 +34,18 @@ from opsmigrate.preflight.interpret.rewriting import (
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
+from opsmigrate.preflight.interpret.values import ask_domain
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
 # The last releases of older ones do so, too.
 LOOKS_AT_PARTITIONED = 180_000
+# Type -> the types in which two of its values are never the same one.
+KEPT_APART = {
+    "smallint": ("integer", "bigint", "numeric"),
+    "integer": ("bigint", "numeric"),
+    "bigint": ("numeric",),
+}
 
 
 def _prepare(altering: Altering, table: Name, command: Any) -> None:
@@ -69,12 +80,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     _require_no_column_of_it(altering, relation, column)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
-        _ask(step, relation, column, using)
-    if has_domain_constraints(step.schema, new) and relation.kind == "r":
-        step.effects.questions += [
-            Question(sqlstate=each, kind="domain", relation=table, columns=(name,))
-            for each in ("23502", "23514")
-        ]
+        _ask(step, relation, column, new, using)
+    if relation.kind == "r":
+        ask_domain(step, table, replace(column, type=new))
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
@@ -114,28 +122,24 @@ def _require_changeable(
         altering.refuse("42P16", "partition-key", table.name, column=column.name)
 
 
-def _ask(step: Step, table: Relation, column: Column, using: Any) -> None:
+def _ask(step: Step, table: Relation, column: Column, new: str, using: Any) -> None:
     """Note what the rows may be refused for, as they are written anew."""
     if table.kind != "r":
         return
     if using is not None:
         need_of_functions(step, using)
     expression = deparse(using) if using is not None else None
-    kinds = [("22", "cast")]
-    if using is not None and column.not_null:
-        kinds.append(("23502", "not-null"))
-    if any(index.unique for index in table.indexes.values()):
-        kinds.append(("23505", "unique"))
-    step.effects.questions += [
+    step.effects.questions.append(
         Question(
-            sqlstate=state,
-            kind=kind,
+            sqlstate="22",
+            kind="cast",
             relation=table.name,
             columns=(column.name,),
             expression=expression,
         )
-        for state, kind in kinds
-    ]
+    )
+    if using is not None or new not in KEPT_APART.get(column.type, ()):
+        ask_other_values(step, table, column, expression)
 
 
 def _require_cast(

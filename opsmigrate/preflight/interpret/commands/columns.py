@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
+from opsmigrate.preflight.interpret.coercion import base_type
 from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     column_of,
@@ -20,18 +20,20 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
 )
 from opsmigrate.preflight.interpret.commands.constraints import add_constraint
 from opsmigrate.preflight.interpret.commands.defaults import is_nothing
+from opsmigrate.preflight.interpret.commands.generated import ask_generated
 from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.rewriting import require_no_column_of, require_not_within
-from opsmigrate.preflight.interpret.schema import Column, Relation, Schema
+from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
-from opsmigrate.preflight.interpret.values import ask_expression
+from opsmigrate.preflight.interpret.values import ask_domain, ask_length, holds_number
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -129,11 +131,7 @@ def _add_here(
     )
     require_not_within(step, table, column.type)
     step.put(relation.with_column(column))
-    if has_domain_constraints(step.schema, column.type):
-        for state in ("23502", "23514"):
-            step.effects.questions.append(
-                Question(sqlstate=state, kind="domain", relation=table, columns=(column.name,))
-            )
+    ask_domain(step, table, column)
     if definition.default is None:
         if definition.serial or definition.identity or is_filled_anew(step, column.type, None):
             altering.rewrite(table)
@@ -164,22 +162,28 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     ):
         altering.rewrite(table)
         if column.generated:
-            ask_expression(step, relation, definition.default)
+            ask_generated(step, relation, column, definition.default)
     if not nothing and relation.kind == "r":
         # Whether or not rows are written anew for it (ATRewriteTables).
         altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
-    if _has_length(step.schema, column.type) and not value.null:
-        # It is computed at once, and has to fit.
-        for state in ("22001", "22003", "22026"):
-            step.effects.questions.append(Question(sqlstate=state, kind="cast", relation=table))
+    # It is computed at once; what is volatile, or generated, for each row.
+    kind = "cast" if column.generated or value.volatility == "v" else "default"
+    if relation.kind == "r" and not column.generated:
+        _require_number(step, relation, column, definition.default, kind)
+    if not value.null:
+        ask_length(step, table, column, kind)
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
 
 
-def _has_length(schema: Schema, type_: str) -> bool:
-    """Return whether a value has to fit within something, that of a domain too."""
-    domain = user_type_of(schema, type_)
-    return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
+def _require_number(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
+    """Refuse a default that is a number beyond the type."""
+    value = typed(Place(schema=step.schema, table=None, word="default"), node)
+    held = holds_number(value, base_type(step.schema, column.type))
+    if held is None:
+        step.effects.questions.append(Question(sqlstate="22003", kind=kind, relation=table.name))
+    elif not held:
+        step.refuse("22003", "out-of-range", relation=table.name, column=column.name)
 
 
 def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:

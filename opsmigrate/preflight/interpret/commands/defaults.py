@@ -11,11 +11,14 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.coercion import facts_of
 from opsmigrate.preflight.interpret.commands.column_definition import default_of
+from opsmigrate.preflight.interpret.commands.generated import ask_generated
+from opsmigrate.preflight.interpret.commands.rebuilding import ask_other_values, remember
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Typed
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.schema import Column, Schema
+from opsmigrate.preflight.interpret.values import ask_domain, ask_length
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import without_modifier
@@ -80,10 +83,16 @@ def _set_expression(altering: Altering, table: Name, name: str, node: Any) -> No
     relation = altering.relation(table)
     if found.generated == "v":
         raise UnknownError("SET EXPRESSION of a virtual column", table)
+    remember(altering, relation, name, during=Pass.SET_EXPRESSION)
     default_of(step, relation, found, node)
     step.put(relation.with_column(replace(found, default=deparse(node))))
     altering.rewrite(table)
     need_of_functions(step, node)
+    if relation.kind == "r":
+        ask_generated(step, relation, found, node)
+        ask_domain(step, table, found)
+        ask_length(step, table, found)
+        ask_other_values(step, relation, found, deparse(node))
 
 
 def _prepare_drop_expression(altering: Altering, table: Name, command: Any) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsmigrate.preflight.interpret.coercion import base_type
+from opsmigrate.preflight.interpret.effects import Question
 from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.values import ask_expression, holds_number
+from opsmigrate.sql.expressions import columns_used
+from opsmigrate.sql.grammar import deparse
 
 
 def require_generated(step: Step, table: Relation, column: Column, node: Any) -> Typed:
@@ -24,3 +29,20 @@ def require_generated(step: Step, table: Relation, column: Column, node: Any) ->
     if found is None:
         step.refuse("42804", "default-of-another-type", relation=table.name, column=column.name)
     return found
+
+
+def ask_generated(step: Step, table: Relation, column: Column, node: Any) -> None:
+    """Note what may be raised as a stored column is computed for the rows, and cast to its type."""
+    ask_expression(step, table, node)
+    value = typed(Place(schema=step.schema, table=table, word="generated"), node)
+    wanted = base_type(step.schema, column.type)
+    if table.kind == "r" and not holds_number(value, wanted):
+        step.effects.questions.append(
+            Question(
+                sqlstate="22003",
+                kind="expression",
+                relation=table.name,
+                columns=columns_used(node),
+                expression=f"({deparse(node)})::{wanted}",
+            )
+        )

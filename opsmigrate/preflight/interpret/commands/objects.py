@@ -54,6 +54,7 @@ def need_of_object(step: Step, label: str, node: Any, privilege: str = "OWNER") 
     """
     kind = KINDS.get(label)
     if kind is None:
+        step.effects.may_need_superuser()
         words = label.removeprefix("OBJECT_").replace("_", " ").lower()
         raise UnknownError(f"who may alter a {words}")
     name = object_named(kind, node)

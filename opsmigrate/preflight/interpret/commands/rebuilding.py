@@ -21,7 +21,15 @@ from opsmigrate.preflight.interpret.index_methods import default_class, is_order
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.literals import TEXTS
 from opsmigrate.preflight.interpret.made_names import parts_of_index_name
-from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
+from opsmigrate.preflight.interpret.schema import (
+    Column,
+    Constraint,
+    Index,
+    Key,
+    Relation,
+    Schema,
+)
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
@@ -70,14 +78,16 @@ def _used(expression: str | None) -> tuple[str, ...]:
     return columns_used_by(expression or "true")
 
 
-def remember(altering: Altering, table: Relation, column: str) -> None:
+def remember(
+    altering: Altering, table: Relation, column: str, *, during: Pass = Pass.ALTER_TYPE
+) -> None:
     """Have the indexes and constraints on the column made again, when all types are as they will.
 
-    An index keeps its file where nothing of it changes.
+    An index keeps its file where nothing of it changes. `during` is the pass under way.
     """
     for index in table.indexes.values():
         if column in columns_of(index):
-            _remember_index(altering, table, index)
+            _remember_index(altering, table, index, during)
     for constraint in table.constraints.values():
         if constraint.kind == "c" and column in columns_used_by(constraint.condition or "true"):
             _remember_check(altering, table, constraint)
@@ -92,6 +102,31 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
     for each in altering.step.schema.dependencies.get(column_thing(table.name, column), ()):
         _remember_statistics(altering, table, column, each.by)
     _remember_keys_to(altering, table, column)
+
+
+def ask_other_values(step: Step, table: Relation, column: Column, expression: str | None) -> None:
+    """Note what stands in the way where the rows are written anew, with others in the column.
+
+    They are those of the `expression`, or a cast of the ones that were there.
+    """
+    unique = any(each.unique and column.name in columns_of(each) for each in table.indexes.values())
+    excluded = any(each.kind == "x" for each in table.constraints.values())
+    kinds = {
+        ("23502", "not-null"): column.not_null and expression is not None,
+        ("23505", "unique"): unique,
+        ("23P01", "exclusion"): excluded,
+    }
+    step.effects.questions += [
+        Question(
+            sqlstate=state,
+            kind=kind,
+            relation=table.name,
+            columns=(column.name,),
+            expression=expression,
+        )
+        for (state, kind), is_asked in kinds.items()
+        if is_asked
+    ]
 
 
 def _remember_keys_to(altering: Altering, table: Relation, column: str) -> None:
@@ -121,7 +156,7 @@ def columns_of(index: Index) -> frozenset[str]:
     return frozenset(found | {key.column for key in index.keys if key.column} | {*index.include})
 
 
-def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
+def _remember_index(altering: Altering, table: Relation, index: Index, during: Pass) -> None:
     step = altering.step
     if table.kind == "p" and not index.valid:
         below = descendants_of(step.schema, table.name)
@@ -140,8 +175,8 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
             step.effects.builds.add(name)
 
     # What they say is read for all indexes before any is made (ATPostAlterTypeCleanup).
-    altering.later(Pass.ALTER_TYPE, lambda: _require_expressions(altering, table, index))
-    altering.later(Pass.ALTER_TYPE, lambda: _require_no_key_to_copies(altering, table, index))
+    altering.later(during, lambda: _require_expressions(altering, table, index))
+    altering.later(during, lambda: _require_no_key_to_copies(altering, table, index))
     altering.later(Pass.OLD_INDEX, act)
 
 

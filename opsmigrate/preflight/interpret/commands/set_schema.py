@@ -47,6 +47,7 @@ def set_schema(step: Step, node: Any) -> None:
 
 def _require_schema(step: Step, name: str) -> None:
     if name in SYSTEM_SCHEMAS or name.startswith("pg_"):
+        step.effects.may_need_superuser()
         raise UnknownError(f"the schema {name} is PostgreSQL's own")
     if name not in step.schema.schemas:
         step.refuse("3F000", "missing-schema", name=name)
