@@ -168,6 +168,33 @@ SQL_PAIRS = (
         "ALTER TABLE zoo_cage ADD big integer",
     ),
     SqlPair(
+        "TYPE under a unique index",
+        "ALTER TABLE zoo_cage ALTER size TYPE bigint",
+        "CREATE RULE r AS ON DELETE TO zoo_cage WHERE old.size = 1 DO INSTEAD NOTHING",
+        setup=f"{ONE}; CREATE UNIQUE INDEX cage_size ON zoo_cage (size)",
+    ),
+    SqlPair(
+        "TYPE with USING",
+        "ALTER TABLE zoo_cage ALTER name TYPE integer USING name::integer",
+        ONE,
+        finding="expression-fails",
+        setup=ONE.replace("otter", "12").replace("6f1c", "7f1c"),
+    ),
+    SqlPair(
+        "a narrower TYPE",
+        "ALTER TABLE zoo_cage ALTER size TYPE smallint",
+        ONE.replace("3)", "100000)"),
+        finding="expression-fails",
+        setup=ONE.replace("6f1c", "7f1c"),
+    ),
+    SqlPair(
+        "a number computed beyond its type",
+        "ALTER TABLE zoo_cage ADD half smallint GENERATED ALWAYS AS (size) STORED",
+        ONE.replace("3)", "100000)"),
+        finding="expression-fails",
+        setup=ONE.replace("6f1c", "7f1c"),
+    ),
+    SqlPair(
         "TYPE", "ALTER TABLE zoo_cage ALTER size TYPE bigint", VIEW
     ),
     SqlPair(

@@ -152,6 +152,39 @@ def test_what_nobody_can_tell_for_certain_is_left_to_a_rehearsal(
     assert "hand-written SQL is not understood" in answer.report["undecided"][0]["why"]
 
 
+OTHER_EXPRESSIONS = {
+    "a check": ("int GENERATED ALWAYS AS (size) STORED CHECK (g > 0)", "-size"),
+    "a check after it": (
+        "int GENERATED ALWAYS AS (size) STORED",
+        "-size); ALTER TABLE zoo_cage ADD CHECK (g > 0",
+    ),
+    "NOT NULL": ("int GENERATED ALWAYS AS (size) STORED NOT NULL", "nullif(size, 3)"),
+    "a unique index": ("int GENERATED ALWAYS AS (id) STORED UNIQUE", "size"),
+}
+
+
+@pytest.mark.parametrize("about", OTHER_EXPRESSIONS, ids=lambda about: about.replace(" ", "-"))
+def test_what_looks_at_a_column_that_is_computed_otherwise_is_left_to_a_rehearsal(
+    about: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    connection = connections[empty_database]
+    column, expression = OTHER_EXPRESSIONS[about]
+    write_migrations(FIRST)
+    assert migrate(empty_database, "zoo") is None
+    if connections[empty_database].pg_version < 170_000:
+        pytest.skip("SET EXPRESSION came with PostgreSQL 17")
+    for each in (ONE, ONE.replace("6f1c", "7f1c"), f"ALTER TABLE zoo_cage ADD g {column}"):
+        execute(connection, each)
+    text = f"ALTER TABLE zoo_cage ALTER g SET EXPRESSION AS ({expression})"
+    write_migrations(FIRST, f"migrations.RunSQL({text!r}),")
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert migrate(empty_database, "zoo") is not None
+    assert answer.code == 3, answer.stdout
+    assert "whether the rows of public.zoo_cage suit" in answer.report["undecided"][0]["why"]
+
+
 def test_a_plan_is_walked_once_where_no_copy_can_follow(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -35,7 +35,7 @@ def writes_anew(schema: Schema, old: str, new: str, column: str, using: Any) -> 
     """
     types = [old]
     if using is not None:
-        chain = _casts(schema, using, column)
+        chain = casts_of(schema, using, column)
         if chain is None:
             return True
         types += chain
@@ -43,7 +43,7 @@ def writes_anew(schema: Schema, old: str, new: str, column: str, using: Any) -> 
     return any(_changes(schema, one, other) for one, other in pairwise(types))
 
 
-def _casts(schema: Schema, node: Any, column: str) -> list[str] | None:
+def casts_of(schema: Schema, node: Any, column: str) -> list[str] | None:
     """Return the types that a column is cast to, in order; None where it is more than casts."""
     found: list[str] = []
     while node.WhichOneof("node") == "type_cast":

@@ -57,6 +57,7 @@ OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 DEFAULT = "default"
+COMPUTED = ("cast", "expression")
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
 NEXT = "nextval("
@@ -248,7 +249,7 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
         words = f"whether the rows of {question.relation} suit {shown}"
         if table is None or (question.expression and not is_trusted(walk, table)):
             walk.ledger.mark_undecided(words)
-        elif question.kind == "expression" and question.expression is not None:
+        elif question.kind in COMPUTED and question.expression is not None:
             text, columns = question.expression, question.columns
             require_no_failure(walk, table, text, shown, columns=columns)
         elif question.kind == "index-row":

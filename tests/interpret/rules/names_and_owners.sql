@@ -486,3 +486,6 @@ CREATE TYPE cr AS (x r); ALTER TABLE r ALTER orphan TYPE bigint
 CREATE TYPE cr AS (x r); CREATE TABLE hh (x r); ALTER TABLE r ALTER orphan TYPE bigint
 CREATE TYPE cr AS (x r); CREATE TABLE hh (x cr); ALTER TABLE r ALTER orphan TYPE bigint
 ALTER TABLE r ADD x shade(3) -- unknown
+CREATE TABLE other.zo (id int); SET search_path = public, other; ALTER TABLE zo ADD n text
+CREATE TABLE other.zo (id int); SET search_path = public, other; CREATE TABLE zo (LIKE t); ALTER TABLE zo ADD n text -- unknown
+CREATE TABLE other.zo (id int); SET search_path = public, other; CREATE TABLE other.zp (LIKE t); ALTER TABLE zo ADD n text -- unknown

@@ -36,3 +36,10 @@ CREATE VIEW n AS SELECT id FROM t WHERE NULL::r IS NULL; ALTER TABLE r RENAME TO
 CREATE VIEW n AS SELECT id FROM t WHERE NULL::comp IS NULL; DROP TABLE typed; DROP TABLE holder; DROP TYPE comp
 CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW n AS SELECT stable_f(id) AS f FROM t; DROP FUNCTION g()
 CREATE TABLE n (a integer, "none" integer); CREATE INDEX ON n (a); ALTER TABLE n DROP COLUMN "none"
+ALTER TABLE r ADD x text CHECK (public.lower(x) IS NULL)
+ALTER TABLE r ADD x text CHECK (other.lower(x) IS NULL)
+ALTER TABLE r ADD x text DEFAULT public.lower('A')
+CREATE FUNCTION public.lower(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'; ALTER TABLE r ADD x text DEFAULT public.lower('A')
+ALTER TABLE t ADD x int DEFAULT public.length('a')
+ALTER TABLE t ADD CHECK (public.length(s) > 0)
+SELECT public.length(s) FROM t

@@ -32,3 +32,22 @@ ALTER SCHEMA information_schema RENAME TO x -- unknown
 COMMENT ON TABLE pg_class IS 'x' -- unknown
 COMMENT ON FUNCTION pg_catalog.lower(text) IS 'x' -- unknown
 COMMENT ON ACCESS METHOD btree IS 'x' -- unknown
+CREATE TYPE pg_toast.n AS ENUM ('a') -- unknown
+SET search_path = pg_catalog, public; CREATE TABLE zz (a int) -- unknown
+ALTER FUNCTION stable_f(int) SET SCHEMA pg_temp -- unknown
+ALTER FUNCTION stable_f(int) SET SCHEMA pg_toast -- unknown
+ALTER TYPE shade SET SCHEMA pg_temp -- unknown
+ALTER TYPE shade SET SCHEMA pg_catalog -- unknown
+ALTER TYPE shade SET SCHEMA pg_nope -- unknown
+ALTER TABLE t SET SCHEMA pg_nope -- unknown
+ALTER FUNCTION stable_f(int) SET SCHEMA pg_nope -- unknown
+ALTER FUNCTION stable_f(int) SET SCHEMA information_schema -- unknown
+CREATE TYPE pg_nope.n AS ENUM ('a') -- unknown
+CREATE FUNCTION pg_nope.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown
+CREATE FUNCTION public.lower(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'; ALTER TABLE r ADD x text DEFAULT public.lower('A') -- unknown
+ALTER TEXT SEARCH PARSER "default" RENAME TO x -- unknown
+ALTER TEXT SEARCH TEMPLATE simple RENAME TO x -- unknown
+DROP TABLE IF EXISTS pg_temp.nope -- unknown
+DROP TABLE pg_temp.nope -- unknown
+ALTER TABLE pg_nope.zz ADD x int -- unknown
+CREATE TEMP TABLE zt (a int); DROP TABLE pg_temp.nope -- unknown

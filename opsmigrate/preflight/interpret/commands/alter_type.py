@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
-from opsmigrate.postgres.names import as_stored
+from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import UNKNOWN
+from opsmigrate.preflight.interpret.coercion import UNKNOWN, user_type_of
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
@@ -33,8 +33,9 @@ from opsmigrate.preflight.interpret.rewriting import (
 )
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.preflight.interpret.type_changes import writes_anew
+from opsmigrate.preflight.interpret.type_changes import casts_of, writes_anew
 from opsmigrate.preflight.interpret.values import ask_domain
+from opsmigrate.sql.expressions import columns_used
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
@@ -128,18 +129,22 @@ def _ask(step: Step, table: Relation, column: Column, new: str, using: Any) -> N
         return
     if using is not None:
         need_of_functions(step, using)
-    expression = deparse(using) if using is not None else None
+    if using is None and new in KEPT_APART.get(column.type, ()):
+        return
+    text = quoted(column.name) if using is None else deparse(using)
+    # A cast that is written out cuts off what is too long, and has no constraints of a domain.
+    same = "(" not in new and user_type_of(step.schema, new) is None
     step.effects.questions.append(
         Question(
             sqlstate="22",
             kind="cast",
             relation=table.name,
-            columns=(column.name,),
-            expression=expression,
+            columns=(column.name,) if using is None else columns_used(using),
+            expression=f"({text})::{new}" if same else None,
         )
     )
-    if using is not None or new not in KEPT_APART.get(column.type, ()):
-        ask_other_values(step, table, column, expression)
+    nulls = using is not None and casts_of(step.schema, using, column.name) is None
+    ask_other_values(step, table, column, None if using is None else text, nulls=nulls)
 
 
 def _require_cast(
@@ -157,8 +162,7 @@ def _require_cast(
 
 
 def _reference(name: str) -> Any:
-    quoted = name.replace('"', '""')
-    return parse_expression(f'"{quoted}"')
+    return parse_expression(quoted(name))
 
 
 def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | None]) -> None:

@@ -104,15 +104,18 @@ def remember(
     _remember_keys_to(altering, table, column)
 
 
-def ask_other_values(step: Step, table: Relation, column: Column, expression: str | None) -> None:
+def ask_other_values(
+    step: Step, table: Relation, column: Column, expression: str | None, *, nulls: bool = True
+) -> None:
     """Note what stands in the way where the rows are written anew, with others in the column.
 
-    They are those of the `expression`, or a cast of the ones that were there.
+    They are those of the `expression`, or a cast of the ones that were there; `nulls` says that
+    there may be NULL among them where there was none.
     """
     unique = any(each.unique and column.name in columns_of(each) for each in table.indexes.values())
     excluded = any(each.kind == "x" for each in table.constraints.values())
     kinds = {
-        ("23502", "not-null"): column.not_null and expression is not None,
+        ("23502", "not-null"): column.not_null and nulls,
         ("23505", "unique"): unique,
         ("23P01", "exclusion"): excluded,
     }
