@@ -66,6 +66,7 @@ SELECT p.proname, p.proargtypes::pg_catalog.oid[]::pg_catalog.int8[], p.proretty
        p.prokind, p.proretset, p.provariadic <> 0, p.pronargdefaults
 FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
 """
+READ_EXTENSIONS = "SELECT name, default_version FROM pg_catalog.pg_available_extensions"
 
 
 class TypeFacts(NamedTuple):
@@ -116,6 +117,8 @@ class System:
     classes: Mapping[str, tuple[OperatorClass, ...]] = field(default_factory=dict)
     # (family, left type, right type) -> strategy -> pg_operator.oid.
     members: Mapping[tuple[int, str, str], Mapping[int, int]] = field(default_factory=dict)
+    # Extension that the server could make -> its version.
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
 
 FINGERPRINT = """
@@ -193,6 +196,7 @@ def _system(connection: ref[BaseDatabaseWrapper], newest: Newest) -> System:
         functions=Later(lambda: _functions(rows(READ_FUNCTIONS), key())),
         classes=Later(lambda: _classes(rows(READ_CLASSES, operator_class), key())),
         members=Later(lambda: _members(rows(READ_MEMBERS), key())),
+        extensions=Later(lambda: dict(rows(READ_EXTENSIONS))),
     )
 
 

@@ -44,7 +44,6 @@ ALTER FUNCTION stable_f(int) SET SCHEMA pg_nope -- unknown
 ALTER FUNCTION stable_f(int) SET SCHEMA information_schema -- unknown
 CREATE TYPE pg_nope.n AS ENUM ('a') -- unknown
 CREATE FUNCTION pg_nope.zz(int) RETURNS int LANGUAGE sql AS 'SELECT 1' -- unknown
-CREATE FUNCTION public.lower(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'; ALTER TABLE r ADD x text DEFAULT public.lower('A') -- unknown
 ALTER TEXT SEARCH PARSER "default" RENAME TO x -- unknown
 ALTER TEXT SEARCH TEMPLATE simple RENAME TO x -- unknown
 DROP TABLE IF EXISTS pg_temp.nope -- unknown

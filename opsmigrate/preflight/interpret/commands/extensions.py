@@ -31,6 +31,8 @@ NO_RELATIONS = frozenset(
         "tablefunc", "unaccent", "uuid-ossp",
     }
 )  # fmt: skip
+# Before, its file is not found.
+IS_NOT_AVAILABLE = 150_000
 
 
 def create(step: Step, node: Any) -> None:
@@ -40,6 +42,9 @@ def create(step: Step, node: Any) -> None:
         if node.if_not_exists:
             return
         step.refuse("42710", "name-taken", name=name)
+    if step.schema.system.extensions and name not in step.schema.system.extensions:
+        state = "0A000" if step.schema.version >= IS_NOT_AVAILABLE else "58P01"
+        step.refuse(state, "missing-extension", name=name)
     step.effects.need("CREATE EXTENSION", "extension", (name,))
     options = {each.def_elem.defname: each.def_elem.arg.string.sval for each in node.options}
     home = step.schema.home(as_stored(options["schema"]) if "schema" in options else None)
