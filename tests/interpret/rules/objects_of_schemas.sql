@@ -204,10 +204,10 @@ DROP SCHEMA nope
 DROP SCHEMA IF EXISTS nope
 CREATE TYPE other.ot AS ENUM ('a'); DROP SCHEMA other CASCADE
 CREATE FUNCTION other.of() RETURNS integer LANGUAGE sql AS 'SELECT 1'; DROP SCHEMA other CASCADE
-CREATE EXTENSION nope -- unknown
+CREATE EXTENSION nope
 CREATE EXTENSION vector; ALTER TABLE ks ADD COLUMN v2 integer -- unknown
 CREATE EXTENSION vector; DROP EXTENSION vector -- unknown
-CREATE EXTENSION nope; DROP EXTENSION nope -- unknown
+CREATE EXTENSION nope; DROP EXTENSION nope
 CREATE TYPE c2 AS (cx integer); CREATE TABLE n (a integer, CHECK (num_nulls(NULL::c2) = a)); ALTER TYPE c2 ADD ATTRIBUTE cz integer; ALTER TABLE n ADD COLUMN b integer -- unknown
 CREATE AGGREGATE summed (int) (SFUNC = int4pl, STYPE = int); CREATE OR REPLACE AGGREGATE summed (int) (SFUNC = int4mul, STYPE = int) -- unknown
 CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq); ALTER OPERATOR === (int, int) SET (RESTRICT = eqsel) -- unknown
@@ -355,7 +355,6 @@ CREATE TYPE ks_c AS ENUM ('a'); DROP TYPE ks_c
 CREATE DOMAIN ks_c AS int; DROP DOMAIN ks_c
 CREATE CAST (shade AS int) WITH INOUT; DROP CAST (shade AS int) -- unknown
 COMMENT ON CAST (int AS text) IS 'x' -- unknown
-CREATE EXTENSION nope
 CREATE EXTENSION IF NOT EXISTS nope
 CREATE EXTENSION nope SCHEMA missing
 CREATE SCHEMA zs; CREATE EXTENSION dict_int SCHEMA zs; DROP SCHEMA zs
