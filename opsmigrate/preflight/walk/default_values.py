@@ -33,7 +33,7 @@ UNTYPED = ("unknown", "text")
 INVALID_VALUE = "22"
 # Functions by pg_proc.provolatile: ADD COLUMN calls those that are not volatile, and the planner of
 # an UPDATE those that are immutable.
-ADDED, PLANNED = "is", "i"
+ADDED, PLANNED, ANY = "is", "i", "isv"
 OTHERS = """
 SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND NOT (
     provolatile::text = ANY(%s::text[]) AND pronamespace = 'pg_catalog'::regnamespace)
@@ -109,6 +109,9 @@ def expression_fits(
     elif computed and calls_only(walk, text, computed):
         why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
         _report(walk, table, column, type_, why)
+    elif computed and not calls_only(walk, text, ANY):
+        what = f"the default of {table.label}.{column} can be computed"
+        walk.ledger.mark_undecided(f"whether {what}: it calls a function that is not PostgreSQL's")
     elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
         what = f"the default of {table.label}.{column} becomes {type_} in each row"
         walk.ledger.mark_undecided(f"whether {what}: it is computed for each")

@@ -18,6 +18,7 @@ from opsmigrate.postgres.driver_errors import (
 )
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.code_of_others import WHY, calls_others
 from opsmigrate.preflight.walk.infallible import cannot_fail
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
@@ -71,6 +72,9 @@ def require_fit(
     not ask for the right to call a function before it comes to a row, as it makes an index; without
     `computed`, it does not compute constants either, as where it only keeps a default.
     """
+    if calls_others(walk, expression):
+        walk.ledger.mark_undecided(f"whether {purpose} fits {table.label}: {WHY}")
+        return False
     try:
         words = misfit(walk, table, expression, {}, computed=computed)
     except ForbiddenError as error:
@@ -140,6 +144,9 @@ def require_no_failure(
     rows = walk.rows(table)
     if rows == 0:
         return True
+    if calls_others(walk, expression):
+        walk.ledger.mark_undecided(f"whether {purpose} fails on some row of {table.label}: {WHY}")
+        return False
     named = walk.columns_in(table, expression) if columns is None else columns
     text = sql.SQL(expression)
     failure = fails_on_rows(walk.connection, table, text, named) if rows else None

@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.walk.adopted import adopt
+from opsmigrate.preflight.walk.code_of_others import WHY, calls_others
 from opsmigrate.preflight.walk.constant_parts import computes_what_fails
 from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
@@ -247,11 +248,13 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
             continue  # The server has computed it.
         table = walk.schema.table_of(question.relation)
         words = f"whether the rows of {question.relation} suit {shown}"
-        if table is None or (question.expression and not is_trusted(walk, table)):
+        text = question.expression
+        if table is None or (text and not is_trusted(walk, table)):
             walk.ledger.mark_undecided(words)
-        elif question.kind in COMPUTED and question.expression is not None:
-            text, columns = question.expression, question.columns
-            require_no_failure(walk, table, text, shown, columns=columns)
+        elif text and calls_others(walk, text):
+            walk.ledger.mark_undecided(f"{words}: {WHY}")
+        elif question.kind in COMPUTED and text is not None:
+            require_no_failure(walk, table, text, shown, columns=question.columns)
         elif question.kind == "index-row":
             require_rows_fit(walk, table, question.columns, [])
         else:

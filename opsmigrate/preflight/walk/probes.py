@@ -36,11 +36,19 @@ from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 
-UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
+READ_ONLY_TRANSACTION = "25006"
+UNANSWERED = (
+    INSUFFICIENT_PRIVILEGE,
+    QUERY_CANCELED,
+    LOCK_NOT_AVAILABLE,
+    # A function would write.
+    READ_ONLY_TRANSACTION,
+)
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
-# Class 54: a limit of the program, as that of a search vector.
-UNASKABLE = ("22", "42", "54")
+# Class 54: a limit of the program, as that of a search vector. The others: what functions raise.
+FAILURES = ("22", "54", "21", "23", "38", "39", "P0")
+UNASKABLE = (*FAILURES, "42")
 BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 COUNTED = 1000
 SHOWN = 5
@@ -329,7 +337,7 @@ def fails_on_rows(
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
-        if state.startswith(("22", "54")):
+        if state.startswith(FAILURES):
             return f"{first_line(error)} ({state})"
         if _unanswered(error):
             return None

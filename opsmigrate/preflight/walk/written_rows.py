@@ -10,6 +10,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
 from opsmigrate.preflight.interpret.queries import is_setting
 from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.walk.code_of_others import calls_others
 from opsmigrate.preflight.walk.default_values import why_not_assigned
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
 from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
@@ -111,6 +112,8 @@ def _is_computable(walk: SchemaWalk, step: Interpreted) -> bool:
     if {node.DESCRIPTOR.name for node in nodes} - PLAIN - {"FuncCall"}:
         return False
     if not all(_is_known(step.before, call) for call in calls):
+        return False
+    if any(calls_others(walk, text) for text in texts):
         return False
     tables = [walk.schema.table_of(name) for name in step.effects.writes_rows]
     try:

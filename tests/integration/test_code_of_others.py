@@ -1,0 +1,92 @@
+"""What SQL by hand calls is asked of the rows, but never where another role has made it."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+
+from tests.conftest import Ops, execute
+from tests.integration.sql_pairs import FIRST, ONE
+from tests.integration.zoo_migrations import Write, migrate
+
+MAKE = (
+    "CREATE FUNCTION public.f({of}) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
+    " 'BEGIN RAISE EXCEPTION ''called''; END'"
+)
+GIVE = 'ALTER FUNCTION public.f({of}) OWNER TO "{role}"'
+OPERATOR = "CREATE OPERATOR public.@@@ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = f)"
+CAGE = "ALTER TABLE zoo_cage "
+# What the function takes, what is made of it, and the SQL of the migration.
+CALLS = {
+    "USING": ("integer", "", f"{CAGE}ALTER size TYPE bigint USING f(size)"),
+    "a check": ("integer", "", f"{CAGE}ADD CHECK (f(size) > 0)"),
+    "a generated column": (
+        "integer",
+        "",
+        f"{CAGE}ADD h integer GENERATED ALWAYS AS (f(size)) STORED",
+    ),
+    "an index": ("integer", "", "CREATE INDEX ON zoo_cage (f(size))"),
+    "a default": ("integer", "", f"{CAGE}ADD h integer DEFAULT f(3)"),
+    "an operator": ("integer, integer", OPERATOR, f"{CAGE}ALTER size TYPE bigint USING size @@@ 1"),
+    "an UPDATE": ("integer, integer", OPERATOR, "UPDATE zoo_cage SET size = size @@@ 1"),
+    "a cast": (
+        "uuid",
+        "CREATE CAST (uuid AS integer) WITH FUNCTION f(uuid)",
+        f"{CAGE}ALTER code TYPE integer USING code::integer",
+    ),
+}
+Role = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def prepared(new_database: Callable[..., str], write_migrations: Write) -> Callable[..., str]:
+    def prepare(sql: str, *statements: str) -> str:
+        alias = new_database()
+        write_migrations(FIRST)
+        assert migrate(alias, "zoo") is None
+        for each in filter(None, (ONE, *statements)):
+            execute(connections[alias], each)
+        write_migrations(FIRST, f"migrations.RunSQL({sql!r}),")
+        return alias
+
+    return prepare
+
+
+@pytest.mark.parametrize("about", CALLS, ids=lambda about: about.replace(" ", "-"))
+def test_what_another_role_has_made_is_not_called(
+    about: str, prepared: Callable[..., str], role: Role, ops: Ops
+) -> None:
+    of, more, sql = CALLS[about]
+    give = GIVE.format(of=of, role=role()["USER"])
+    alias = prepared(sql, MAKE.format(of=of), more, give)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+
+    assert answer.ids == ["not-rehearsed"], answer.stdout
+    assert migrate(alias, "zoo") is not None
+
+
+@pytest.mark.parametrize("about", ["USING", "a check", "a generated column", "an index"])
+def test_what_the_project_s_own_function_raises_is_told(
+    about: str, prepared: Callable[..., str], ops: Ops
+) -> None:
+    of, _, sql = CALLS[about]
+    alias = prepared(sql, MAKE.format(of=of))
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+
+    assert (answer.code, answer.ids) == (1, ["expression-fails"]), answer.stdout
+    assert "called (P0001)" in answer.report["findings"][0]["message"]
+    assert migrate(alias, "zoo") is not None
+
+
+def test_a_default_that_a_function_gives_is_left_to_a_rehearsal(
+    prepared: Callable[..., str], ops: Ops
+) -> None:
+    of, _, sql = CALLS["a default"]
+    alias = prepared(sql, MAKE.format(of=of))
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+
+    assert answer.code == 3, answer.stdout
+    assert "calls a function that is not PostgreSQL's" in answer.report["undecided"][0]["why"]
