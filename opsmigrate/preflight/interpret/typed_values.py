@@ -108,7 +108,8 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
         type=target,
         volatility=volatility,
         constant=value.constant and found == "b",
-        null=value.null,
+        # A cast is kept as it is written.
+        null=value.null and value.type == target,
         columns=value.columns,
         calls=value.calls,
         unclear=unclear,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
 from opsmigrate.preflight.interpret.effects import Question
-from opsmigrate.preflight.interpret.literals import RANGES
 from opsmigrate.preflight.interpret.schema import Column, Index, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.preflight.interpret.typed_values import Typed
 from opsmigrate.sql.expressions import (
     columns_used,
     columns_used_by,
@@ -51,14 +48,9 @@ WIDER = {
 }
 
 
-def holds_number(value: Typed, wanted: str) -> bool | None:
-    """Return whether a number can be of the wanted type; None where only computing it tells."""
-    if value.null or value.type not in WIDER.get(wanted, ()):
-        return True
-    if not (value.constant and value.text and wanted in RANGES):
-        return None
-    number = Decimal(value.text).to_integral_value(ROUND_HALF_UP)
-    return -RANGES[wanted] <= number < RANGES[wanted]
+def may_overflow(type_: str, wanted: str) -> bool:
+    """Return whether a number of one type may be beyond what another holds."""
+    return type_ in WIDER.get(wanted, ())
 
 
 def ask_expression(step: Step, table: Relation, node: Any) -> None:

@@ -33,7 +33,7 @@ from opsmigrate.preflight.interpret.rewriting import require_no_column_of, requi
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
-from opsmigrate.preflight.interpret.values import ask_domain, ask_length, holds_number
+from opsmigrate.preflight.interpret.values import ask_domain, ask_length, may_overflow
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -169,21 +169,17 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     # It is computed at once; what is volatile, or generated, for each row.
     kind = "cast" if column.generated or value.volatility == "v" else "default"
     if relation.kind == "r" and not column.generated:
-        _require_number(step, relation, column, definition.default, kind)
+        _ask_number(step, relation, column, definition.default, kind)
     if not value.null:
         ask_length(step, table, column, kind)
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
 
 
-def _require_number(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
-    """Refuse a default that is a number beyond the type."""
+def _ask_number(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
     value = typed(Place(schema=step.schema, table=None, word="default"), node)
-    held = holds_number(value, base_type(step.schema, column.type))
-    if held is None:
+    if may_overflow(value.type, base_type(step.schema, column.type)):
         step.effects.questions.append(Question(sqlstate="22003", kind=kind, relation=table.name))
-    elif not held:
-        step.refuse("22003", "out-of-range", relation=table.name, column=column.name)
 
 
 def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:

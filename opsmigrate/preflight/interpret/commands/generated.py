@@ -9,7 +9,7 @@ from opsmigrate.preflight.interpret.effects import Question
 from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.preflight.interpret.values import ask_expression, holds_number
+from opsmigrate.preflight.interpret.values import ask_expression, may_overflow
 from opsmigrate.sql.expressions import columns_used
 from opsmigrate.sql.grammar import deparse
 
@@ -36,7 +36,7 @@ def ask_generated(step: Step, table: Relation, column: Column, node: Any) -> Non
     ask_expression(step, table, node)
     value = typed(Place(schema=step.schema, table=table, word="generated"), node)
     wanted = base_type(step.schema, column.type)
-    if table.kind == "r" and not holds_number(value, wanted):
+    if table.kind == "r" and may_overflow(value.type, wanted):
         step.effects.questions.append(
             Question(
                 sqlstate="22003",
