@@ -93,7 +93,6 @@ class Altering:
             return (table,)
         found = (table, *descendants_of(self.step.schema, table))
         for each in found:
-            self.step.known(each)
             self.lock(each)
         return found
 

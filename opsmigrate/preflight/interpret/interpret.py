@@ -37,8 +37,6 @@ def interpret(
             if (rights := RIGHTS.get(statement.kind)) is not None:
                 rights(step, statement.node)
             told = rights is not None
-            if statement.kind == "define_stmt":
-                step.schema = replace(step.schema, incomplete="what CREATE … defines")
             raise UnknownError(f"{statement.kind} is not interpreted", rights_told=told)
         if (state := refused_by_grammar(statement, schema.version)) is not None:
             step.refuse(state, "syntax")

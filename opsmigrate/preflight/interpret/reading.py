@@ -38,6 +38,7 @@ from opsmigrate.sql.names import Name
 Row = Sequence[Any]
 ByTable = Mapping[int, list[Row]]
 KNOWS_NULLS_NOT_DISTINCT, KNOWS_NOT_ENFORCED = 150_000, 180_000
+OWN_FIRST = "what the search_path makes of a new name: a schema of PostgreSQL's own comes first"
 # Bits of pg_index.indoption (INDOPTION_DESC and INDOPTION_NULLS_FIRST in pg_index.h).
 DESCENDING, NULLS_FIRST = 1, 2
 # pg_collation's oid of "default", and what stands where there is none.
@@ -174,6 +175,7 @@ def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
         extensions=json.loads(extensions),
         collations=frozenset(read.collated.names.values()),
         dependencies=dependencies(read.dependencies),
+        all_tainted=OWN_FIRST if path and path[0].startswith("pg_") else None,
         incomplete="relations in the schema pg_catalog" if hidden else None,
     )
 

@@ -152,9 +152,7 @@ def _columns(index: Index) -> tuple[str, ...]:
 
 
 def _is_long(table: Relation, name: str) -> bool:
-    column = table.columns.get(name)
-    if column is None:
-        return False
+    column = table.columns[name]
     if column.type.endswith("[]"):
         return True
     length = column.type.partition("(")[2].removesuffix(")")

@@ -489,3 +489,6 @@ ALTER TABLE r ADD x shade(3) -- unknown
 CREATE TABLE other.zo (id int); SET search_path = public, other; ALTER TABLE zo ADD n text
 CREATE TABLE other.zo (id int); SET search_path = public, other; CREATE TABLE zo (LIKE t); ALTER TABLE zo ADD n text -- unknown
 CREATE TABLE other.zo (id int); SET search_path = public, other; CREATE TABLE other.zp (LIKE t); ALTER TABLE zo ADD n text -- unknown
+ALTER TABLE ks ADD COLUMN zq int CONSTRAINT zz NOT NULL NO INHERIT DEFAULT 1, DROP COLUMN c; REINDEX INDEX ks_c -- unknown
+CREATE TABLE zo (id int); SET search_path = public, other; CREATE TABLE other.zo (LIKE t); ALTER TABLE zo ADD id text -- unknown
+TRUNCATE ks, ft; ALTER TABLE ks ADD a text -- unknown

@@ -50,3 +50,5 @@ DROP TABLE IF EXISTS pg_temp.nope -- unknown
 DROP TABLE pg_temp.nope -- unknown
 ALTER TABLE pg_nope.zz ADD x int -- unknown
 CREATE TEMP TABLE zt (a int); DROP TABLE pg_temp.nope -- unknown
+SET search_path = pg_catalog, public; CREATE TYPE zz AS ENUM ('a') -- unknown
+SET search_path = pg_toast, public; CREATE TABLE zz (a int) -- unknown

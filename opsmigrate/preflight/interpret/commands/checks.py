@@ -128,13 +128,20 @@ def require_same_check(step: Step, child: Relation, known: Constraint, made: Con
     about = {"relation": child.name, "name": made.name}
     if known.kind != "c":
         step.refuse("42710", "constraint-name-taken", **about)
-    if not same_expression(known.condition, made.condition):
-        if known.columns == made.columns:
-            # They may be the same all the same, once casts are looked at.
-            raise UnknownError("whether two conditions are the same", child.name)
+    if is_other_check(child.name, known, made):
         step.refuse("42710", "constraint-name-taken", **about)
-    elif CAST in (made.condition or "") and known.condition != made.condition:
-        raise UnknownError("whether two conditions with casts are the same", child.name)
+
+
+def is_other_check(table: Name, known: Constraint, made: Constraint) -> bool:
+    """Return whether two checks differ; end the statement as unknown where only the server can."""
+    if not same_expression(known.condition, made.condition):
+        if {*known.columns} == {*made.columns}:
+            # They may be the same all the same: PostgreSQL compares them as it understands them.
+            raise UnknownError("whether two conditions are the same", table)
+        return True
+    if CAST in (made.condition or "") and known.condition != made.condition:
+        raise UnknownError("whether two conditions with casts are the same", table)
+    return False
 
 
 def ask_check(step: Step, table: Relation, made: Constraint) -> None:

@@ -40,8 +40,9 @@ class Inherited:
         self, step: Step, table: Relation, known: Constraint, made: Constraint
     ) -> Constraint:
         """Return a CHECK of the name of a parent's; refuse another of that name."""
-        if not known.parents or not same_expression(known.condition, made.condition):
+        if not known.parents:
             step.refuse("42710", "constraint-name-taken", name=made.name)
+        require_same_check(step, table, known, made)
         if made.no_inherit:
             step.refuse("42P17", "no-inherit", name=made.name)
         return local_too(step, table, known, made)

@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.checks import is_other_check
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -66,7 +67,7 @@ def _with_parents_check(
         )
     if named is None or named.kind != constraint.kind:
         step.refuse("42804", "missing-check", relation=child.name, name=constraint.name)
-    if not same_expression(named.condition, constraint.condition):
+    if constraint.kind == "c" and is_other_check(child.name, named, constraint):
         step.refuse("42804", "other-check", relation=child.name, name=constraint.name)
     if named.no_inherit or (constraint.validated and not named.validated):
         raise UnknownError("a check that is not as the parent's", child.name)
