@@ -492,3 +492,5 @@ CREATE TABLE other.zo (id int); SET search_path = public, other; CREATE TABLE ot
 ALTER TABLE ks ADD COLUMN zq int CONSTRAINT zz NOT NULL NO INHERIT DEFAULT 1, DROP COLUMN c; REINDEX INDEX ks_c -- unknown
 CREATE TABLE zo (id int); SET search_path = public, other; CREATE TABLE other.zo (LIKE t); ALTER TABLE zo ADD id text -- unknown
 TRUNCATE ks, ft; ALTER TABLE ks ADD a text -- unknown
+CREATE TABLE zv (id int); SET search_path = public, other; CREATE VIEW other.zv AS SELECT id FROM r TABLESAMPLE system (10); ALTER TABLE zv ADD id text -- unknown
+CREATE TABLE other.zv (id int); SET search_path = public, other; CREATE VIEW zv AS SELECT id FROM r TABLESAMPLE system (10); ALTER TABLE zv ADD n text -- unknown

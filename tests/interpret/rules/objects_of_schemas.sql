@@ -358,3 +358,10 @@ COMMENT ON CAST (int AS text) IS 'x' -- unknown
 CREATE EXTENSION IF NOT EXISTS nope
 CREATE EXTENSION nope SCHEMA missing
 CREATE SCHEMA zs; CREATE EXTENSION dict_int SCHEMA zs; DROP SCHEMA zs
+CREATE SCHEMA zs; CREATE EXTENSION btree_gin SCHEMA zs; DROP SCHEMA zs
+CREATE SCHEMA zs; CREATE EXTENSION unaccent SCHEMA zs; DROP SCHEMA zs CASCADE
+CREATE EXTENSION pg_stat_statements; CREATE VIEW pg_stat_statements_info AS SELECT 1 AS a
+CREATE EXTENSION pg_stat_statements; CREATE TABLE pg_stat_statements_info (a int)
+CREATE EXTENSION pg_stat_statements; DROP VIEW pg_stat_statements_info -- unknown
+CREATE EXTENSION unaccent
+CREATE FUNCTION unaccent(text) RETURNS text LANGUAGE sql AS 'SELECT 1::text'; CREATE EXTENSION unaccent

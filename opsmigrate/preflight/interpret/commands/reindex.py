@@ -49,7 +49,6 @@ def reindex(step: Step, node: Any) -> None:
         owner = step.schema.table_of_index(found)
         if owner is None:
             step.refuse("42809", "not-an-index", relation=found)
-        step.known(owner.name)
         if owner.kind == "p":
             raise UnknownError("REINDEX of a partitioned index", owner.name)
         _reindex(step, owner, (found.name,), mode)
