@@ -24,6 +24,7 @@ __all__ = [
     "is_constant",
     "nodes_of",
     "not_null_columns",
+    "other_numbers",
     "parse_expression",
     "references",
     "same_expression",
@@ -199,6 +200,34 @@ def same_expression(one: str | None, other: str | None) -> bool:
         return bool(_normal_form(one) == _normal_form(other))
     except NotParsedError:
         return False
+
+
+def other_numbers(one: str, other: str) -> list[bool]:
+    """Return of each number that two expressions write otherwise whether its value is another, too.
+
+    Nothing where they are the same, or differ in something else.
+    """
+    try:
+        pairs = list(_leaves(_normal_form(one), _normal_form(other)))
+    except NotParsedError:
+        return []
+    numbers = [pair for pair in pairs if all(map(_is_number, pair))]
+    if any(pair[0] != pair[1] for pair in pairs if not all(map(_is_number, pair))):
+        return []
+    return [first != second for first, second in numbers if first.text != second.text]
+
+
+def _leaves(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what stands in the same place of two forms."""
+    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+        for pair in zip(one, other, strict=True):
+            yield from _leaves(*pair)
+    else:
+        yield one, other
+
+
+def _is_number(form: Any) -> bool:
+    return isinstance(form, _Constant) and form.kind == "number"
 
 
 def same_tree(one: Any, other: Any) -> bool:

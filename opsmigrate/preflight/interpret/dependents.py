@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.mentions import (
     calls,
@@ -333,8 +334,13 @@ def _parent_of_trigger(schema: Schema, thing: Thing) -> Thing | None:
 
 
 def _of_trigger(schema: Schema, thing: Thing) -> Found:
+    known = schema.relations[thing.name].triggers
     for child in children_of(schema, thing.name):
-        copy = schema.relations[child].triggers.get(thing.part)
+        triggers = schema.relations[child].triggers
+        if any(each.parent == thing.name and each.name not in known for each in triggers.values()):
+            # Before 15 either can be renamed without the other.
+            raise UnknownError("triggers of a partition that are called otherwise")
+        copy = triggers.get(thing.part)
         if copy is not None and copy.parent == thing.name:
             yield Dependency(Thing("trigger", child, thing.part), INTERNAL)
 

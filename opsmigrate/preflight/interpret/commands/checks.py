@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.queries import need_of_functions
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.values import ask_expression
-from opsmigrate.sql.expressions import same_expression
+from opsmigrate.sql.expressions import other_numbers, same_expression
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
@@ -134,12 +134,16 @@ def require_same_check(step: Step, child: Relation, known: Constraint, made: Con
 
 def is_other_check(table: Name, known: Constraint, made: Constraint) -> bool:
     """Return whether two checks differ; end the statement as unknown where only the server can."""
-    if not same_expression(known.condition, made.condition):
+    was, now = known.condition or "", made.condition or ""
+    numbers = other_numbers(was, now)
+    if any(numbers):
+        return True
+    if not same_expression(was, now):
         if {*known.columns} == {*made.columns}:
             # They may be the same all the same: PostgreSQL compares them as it understands them.
             raise UnknownError("whether two conditions are the same", table)
         return True
-    if CAST in (made.condition or "") and known.condition != made.condition:
+    if was != now and (CAST in now or numbers):
         raise UnknownError("whether two conditions with casts are the same", table)
     return False
 

@@ -171,9 +171,6 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
     if relation.kind == "p":
         altering.refuse("0A000", "using-index-partitioned", table)
     columns = tuple(key.column or "" for key in index.keys)
-    if name in relation.constraints:
-        # By the unique index of pg_constraint: nothing looks before.
-        altering.refuse("23505", "constraint-name-taken", table, name=name)
     if name != index.name and step.schema.is_taken(Name(table.schema, name)):
         altering.refuse("42P07", "name-taken", table, name=name)
     if kind == "p":
@@ -184,6 +181,9 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
         for column in columns:
             _say_not_null(altering, table, column)
         relation = altering.relation(table)
+    if name in relation.constraints:
+        # By the unique index of pg_constraint: nothing looks before.
+        altering.refuse("23505", "constraint-name-taken", table, name=name)
     step.effects.lock(Name(table.schema, index.name), ACCESS_EXCLUSIVE)
     indexes = dict(relation.indexes)
     del indexes[index.name]

@@ -112,13 +112,13 @@ def set_not_null(
 
 def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> None:
     step, is_partitioned = altering.step, altering.relation(table).kind == "p"
-    is_said = altering.column(table, column).not_null
-    if altering.only and is_partitioned:
-        for child in children_of(step.schema, table):
-            if not step.known(child).columns[column].not_null:
-                altering.refuse("42P16", "children-too", table, column=column)
-    if is_said and is_partitioned:
+    if altering.column(table, column).not_null and is_partitioned:
         return
+    if altering.only and is_partitioned:
+        # All that are below are looked at, and locked for it.
+        for below in replace(altering, only=False).family(table)[1:]:
+            if not step.known(below).columns[column].not_null:
+                altering.refuse("42P16", "children-too", table, column=column)
     # What inherits may say less than its parent (ATPrepSetNotNull).
     for each in altering.family(table):
         found = altering.column(each, column)
