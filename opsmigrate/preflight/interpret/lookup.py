@@ -60,6 +60,14 @@ def relation_of(step: Step, node: Any) -> Relation:
     return step.known(found)
 
 
+def opened(step: Step, node: Any) -> Relation:
+    """Return the relation of a RangeVar as a statement opens it that looks at its kind later."""
+    relation = relation_of(step, node)
+    if relation.kind == "c":
+        step.refuse("42809", "wrong-kind", relation=relation.name)
+    return relation
+
+
 def home_of(step: Step, node: Any) -> str:
     """Return the schema in which a CREATE puts what a RangeVar names; 3F000 where there is none."""
     schema, name = range_name(node)

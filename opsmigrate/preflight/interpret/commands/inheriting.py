@@ -12,7 +12,7 @@ from opsmigrate.preflight.interpret.commands.checks import is_other_check
 from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.lookup import opened, relation_of
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
@@ -131,7 +131,7 @@ def _no_inherit(altering: Altering, table: Name, command: Any) -> None:
     child = altering.allow(table, "rp")
     if child.bound is not None:
         step.refuse("42809", "partition", relation=table)
-    parent = relation_of(step, getattr(command, "def").range_var)
+    parent = opened(step, getattr(command, "def").range_var)
     if parent.name not in child.parents:
         step.refuse("42P01", "no-parent", relation=table)
     altering.later(

@@ -24,7 +24,7 @@ from opsmigrate.preflight.interpret.commands.triggers import ROW
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
-from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.lookup import opened, relation_of
 from opsmigrate.preflight.interpret.made_names import parts_of_index_name, relation_name
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
@@ -273,7 +273,7 @@ def _names(expression: str | None) -> tuple[str, ...]:
 def _detach(altering: Altering, table: Name, command: Any) -> None:
     step, given = altering.step, getattr(command, "def").partition_cmd
     parent = _partitioned(altering, table)
-    child = relation_of(step, given.name)
+    child = opened(step, given.name)
     if given.concurrent:
         raise UnknownError("DETACH PARTITION CONCURRENTLY", child.name, table)
     step.effects.lock(child.name, ACCESS_EXCLUSIVE)
