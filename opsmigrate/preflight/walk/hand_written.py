@@ -244,9 +244,9 @@ def _default_of(column: Column) -> str | None:
 
 def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
     for question in questions:
-        if question.kind == DEFAULT:
-            continue  # The server has computed it.
         table = walk.schema.table_of(question.relation)
+        if question.kind == DEFAULT and table is not None:
+            continue  # The server has computed it.
         words = f"whether the rows of {question.relation} suit {shown}"
         text = question.expression
         if table is None or (text and not is_trusted(walk, table)):
