@@ -29,6 +29,7 @@ __all__ = [
     "references",
     "same_expression",
     "same_tree",
+    "types_named_in",
     "without_casts",
 ]
 
@@ -133,6 +134,15 @@ def operators_named_in(expressions: str) -> tuple[str, ...] | None:
     if found is None:
         return None
     named = (each.name[-1].string.sval for each in found if each.DESCRIPTOR.name == "A_Expr")
+    return tuple(dict.fromkeys(named))
+
+
+def types_named_in(expressions: str) -> tuple[str, ...] | None:
+    """Return the types that are cast to, without their schemas; None where unreadable."""
+    found = nodes_of(expressions)
+    if found is None:
+        return None
+    named = (each.names[-1].string.sval for each in found if each.DESCRIPTOR.name == "TypeName")
     return tuple(dict.fromkeys(named))
 
 

@@ -66,7 +66,7 @@ def test_what_another_role_has_made_is_not_called(
     assert migrate(alias, "zoo") is not None
 
 
-@pytest.mark.parametrize("about", ["USING", "a check", "a generated column", "an index"])
+@pytest.mark.parametrize("about", ["a check", "a generated column", "an index"])
 def test_what_the_project_s_own_function_raises_is_told(
     about: str, prepared: Callable[..., str], ops: Ops
 ) -> None:

@@ -138,6 +138,8 @@ class Effects:
     truncates: bool = False
     writes_rows: set[Name] = field(default_factory=set)
     assigned: list[Assigned] = field(default_factory=list)
+    # Table and column whose values are computed anew, whatever their type.
+    computed: set[tuple[Name, str]] = field(default_factory=set)
     reads: set[Use] = field(default_factory=set)
     runs_code: bool = False
     # It has a query or a condition whose names, types and literals were not all looked at: it may

@@ -107,7 +107,7 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
     return Typed(
         type=target,
         volatility=volatility,
-        constant=value.constant and found == "b",
+        constant=value.constant and found == "b" and (value.type == target or not value.null),
         # A cast is kept as it is written.
         null=value.null and value.type == target,
         columns=value.columns,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
+from opsmigrate.preflight.interpret.coercion import (
+    UNKNOWN,
+    has_domain_constraints,
+    user_type_of,
+)
 from opsmigrate.preflight.interpret.effects import Question
+from opsmigrate.preflight.interpret.literals import RANGES, TEXTS
 from opsmigrate.preflight.interpret.schema import Column, Index, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.typed_values import Typed
 from opsmigrate.sql.expressions import (
     columns_used,
     columns_used_by,
@@ -28,7 +35,7 @@ TOTAL_FUNCTIONS = frozenset({
     "lower", "upper", "length", "char_length", "octet_length", "btrim", "ltrim", "rtrim", "md5",
     "concat", "now", "gen_random_uuid", "num_nulls", "num_nonnulls", "starts_with", "uuid_send",
 })  # fmt: skip
-TEXTS = frozenset({"text", "varchar", "bpchar"})
+CASTS_TO_TEXT = frozenset({"text", "varchar", "bpchar"})
 # Of any length; a btree takes no key that is longer than a third of a page (BTMaxItemSize).
 LONG = frozenset({"text", "character varying", "character", "bytea", "json", "jsonb", "xml"})
 LONGEST_OF_SHORT = 600
@@ -37,20 +44,30 @@ NUMBERS = frozenset({"smallint", "integer", "bigint", "real", "double precision"
 DIGITS_OF_ALL = 4
 
 
-FLOATS = frozenset({"real", "double precision"})
-# Of which a value may be beyond what a type holds (PostgreSQL documentation, Numeric Types).
 WIDER = {
-    "smallint": frozenset({"integer", "bigint", "numeric"}) | FLOATS,
-    "integer": frozenset({"bigint", "numeric"}) | FLOATS,
-    "bigint": frozenset({"numeric"}) | FLOATS,
-    "real": frozenset({"double precision", "numeric"}),
-    "double precision": frozenset({"numeric"}),
+    "smallint": ("integer", "bigint", "numeric", "real", "double precision"),
+    "integer": ("bigint", "numeric", "real", "double precision"),
+    "bigint": ("numeric", "real", "double precision"),
+    "real": ("double precision",),
 }
 
 
-def may_overflow(type_: str, wanted: str) -> bool:
-    """Return whether a number of one type may be beyond what another holds."""
-    return type_ in WIDER.get(wanted, ())
+def may_fail_to_become(type_: str, wanted: str) -> bool:
+    """Return whether some value of one type is none of the other: a number beyond it, for instance.
+
+    Lengths are asked about by themselves.
+    """
+    if type_ in (wanted, UNKNOWN) or {type_, wanted} <= TEXTS:
+        return False
+    return wanted not in WIDER.get(type_, ())
+
+
+def require_number(step: Step, table: Name, column: str, value: Typed, wanted: str) -> None:
+    """Refuse a constant that is beyond the type: PostgreSQL computes it, though there be no row."""
+    if value.constant and value.text and value.type in NUMBERS and wanted in RANGES:
+        number = Decimal(value.text).to_integral_value(ROUND_HALF_UP)
+        if not -RANGES[wanted] <= number < RANGES[wanted]:
+            step.refuse("22003", "out-of-range", relation=table, column=column)
 
 
 def ask_expression(step: Step, table: Relation, node: Any) -> None:
@@ -79,6 +96,8 @@ def ask_domain(step: Step, table: Name, column: Column) -> None:
 def ask_length(step: Step, table: Name, column: Column, kind: str = "cast") -> None:
     """Note that values have to fit within something, that of a domain too."""
     if _has_length(step.schema, column.type):
+        # Of bits and padded text it is not asked how long they are.
+        kind = kind if column.type.startswith(("character varying", "numeric")) else "cast"
         for state in ("22001", "22003", "22026"):
             step.effects.questions.append(Question(sqlstate=state, kind=kind, relation=table))
 
@@ -99,7 +118,8 @@ def _raises(node: Any) -> bool:
     if kind == "A_Expr":
         return str(node.name[-1].string.sval) not in TOTAL_OPERATORS
     if kind == "TypeCast" and not is_constant(node.arg):
-        return node.type_name.names[-1].string.sval not in TEXTS or bool(node.type_name.typmods)
+        name = node.type_name.names[-1].string.sval
+        return name not in CASTS_TO_TEXT or bool(node.type_name.typmods)
     return False
 
 

@@ -27,10 +27,18 @@ from opsmigrate.sql.types import seen_type
 TABLES = frozenset("rp")
 
 
-def adopt(simulation: Simulation, before: Schema, after: Schema, *, code_runs: int) -> None:
+def adopt(
+    simulation: Simulation,
+    before: Schema,
+    after: Schema,
+    *,
+    code_runs: int,
+    computed: Iterable[tuple[Name, str]] = (),
+) -> None:
     """Let the simulation have what one statement has changed between these two schemas.
 
     `code_runs` is how often code had run by then: a new table has no rows until it runs again.
+    `computed` are the columns whose values are others now.
     """
     former = dict(_renamed(before, after))
     gone = set(before.relations) - set(after.relations)
@@ -54,6 +62,10 @@ def adopt(simulation: Simulation, before: Schema, after: Schema, *, code_runs: i
             simulation.put(table, relation.indexes)
         else:
             simulation.take_name(name, relation.kind)
+    for name, column in computed:
+        anew = simulation.table_of(name)
+        if anew is not None:
+            anew.values.pop(column, None)
     changed = gone | set(tables) | set(former.values())
     _visible(simulation, after, {*_names(before, changed), *_names(after, changed)})
     for name in tables:
@@ -205,9 +217,7 @@ def _value(column: Column, was: Column | None, values: dict[str, Composable]) ->
         if is_constant(parse_expression(column.default)):
             return sql.SQL("({})::{}").format(sql.SQL(column.default), sql.SQL(column.type))
         return None
-    if column.type != was.type or (column.generated and column.default != was.default):
-        return None
-    return values.get(was.name)
+    return values.get(was.name) if column.type == was.type else None
 
 
 def _catalogued(constraint: Constraint) -> catalog.Constraint:

@@ -14,6 +14,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.casts import castable, too_long_for
+from opsmigrate.preflight.walk.code_of_others import WHY, calls_others, runs_code
 from opsmigrate.preflight.walk.expressions import require_fit, types_of
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -33,7 +34,7 @@ UNTYPED = ("unknown", "text")
 INVALID_VALUE = "22"
 # Functions by pg_proc.provolatile: ADD COLUMN calls those that are not volatile, and the planner of
 # an UPDATE those that are immutable.
-ADDED, PLANNED, ANY = "is", "i", "isv"
+ADDED, PLANNED = "is", "i"
 OTHERS = """
 SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND NOT (
     provolatile::text = ANY(%s::text[]) AND pronamespace = 'pg_catalog'::regnamespace)
@@ -96,6 +97,9 @@ def expression_fits(
     computed: str,
 ) -> None:
     """Report if SQL for a default does not suit its type; `computed` as above."""
+    if calls_others(walk, f"({text})::{in_full(type_)}"):
+        walk.ledger.mark_undecided(f"whether the default of {table.label}.{column} fits: {WHY}")
+        return
     if _is_constant(text):
         why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=bool(computed))
         _report(walk, table, column, type_, why)
@@ -109,7 +113,7 @@ def expression_fits(
     elif computed and calls_only(walk, text, computed):
         why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
         _report(walk, table, column, type_, why)
-    elif computed and not calls_only(walk, text, ANY):
+    elif computed and runs_code(walk, text):
         what = f"the default of {table.label}.{column} can be computed"
         walk.ledger.mark_undecided(f"whether {what}: it calls a function that is not PostgreSQL's")
     elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
@@ -122,7 +126,9 @@ def require_value_fits(
 ) -> None:
     """Report if a value of Django's cannot be assigned to the type; it is assigned at once."""
     text = _composed(walk, "%s", [default])
-    if text is not None:
+    if text is not None and calls_others(walk, f"({text})::{in_full(type_)}"):
+        walk.ledger.mark_undecided(f"whether the default of {table.label}.{column} fits: {WHY}")
+    elif text is not None:
         why = why_not_assigned(walk.connection, sql.SQL(text), type_, computed=True)
         _report(walk, table, column, type_, why)
 
@@ -182,6 +188,7 @@ def why_not_assigned(
     `computed` says that it is assigned at once, not only kept: a text that is too long is cut off
     by the cast that is written here, and refused then (documentation of the character types).
     """
+    value = sql.SQL("({})").format(value)
     cast = sql.SQL("{}::{}").format(value, sql.SQL(in_full(type_)))
     kind_of = sql.SQL("pg_catalog.pg_typeof({})::pg_catalog.text").format(value)
     try:

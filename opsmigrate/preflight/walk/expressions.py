@@ -174,8 +174,11 @@ def misfit(
     """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
 
     Asked on one row of NULLs with the types that the columns will have; `types` goes before the
-    simulated ones. Raises ForbiddenError where the role may not call a function in it.
+    simulated ones. Not asked, and None, where others' code would run. Raises ForbiddenError where
+    the role may not call a function in it.
     """
+    if calls_others(walk, expression):
+        return None
     query = _on_nulls(table, expression, types)
     try:
         with transaction_as_project(walk.connection, "READ ONLY") as cursor:
@@ -193,6 +196,8 @@ def misfit(
 
 def types_of(walk: SchemaWalk, table: SimulatedTable, expressions: str) -> list[str]:
     """Return the type of each expression, without modifiers; nothing where one does not fit."""
+    if calls_others(walk, expressions):
+        return []
     query = _on_nulls(table, expressions, {})
     try:
         with transaction_as_project(walk.connection, "READ ONLY") as cursor:

@@ -10,9 +10,18 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.walk.adopted import adopt
-from opsmigrate.preflight.walk.code_of_others import WHY, calls_others
+from opsmigrate.preflight.walk.code_of_others import (
+    WHY,
+    calls_others,
+    is_trusted,
+    runs_code,
+)
 from opsmigrate.preflight.walk.constant_parts import computes_what_fails
-from opsmigrate.preflight.walk.default_values import added_at_once, expression_fits
+from opsmigrate.preflight.walk.default_values import (
+    added_at_once,
+    calls_only,
+    expression_fits,
+)
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
 from opsmigrate.preflight.walk.harmless_settings import is_harmless, settings_of
@@ -24,6 +33,7 @@ from opsmigrate.preflight.walk.interpretation import (
     Understood,
     interpreted,
 )
+from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import (
     Probe,
     duplicates,
@@ -38,7 +48,6 @@ from opsmigrate.preflight.walk.written_rows import (
     DELETE,
     UPDATE,
     is_decidable,
-    is_trusted,
     write_rows,
 )
 from opsmigrate.schema.history_table import HISTORY
@@ -56,9 +65,11 @@ ORDINARY = frozenset("rvmS")
 # What they change is in no fact of the schema: what a function does, and what a view lets through.
 OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt"})
 FIRING = ("triggers", "rules", "policies", "row_security")
-OF_FORMER_VALUES = ("cast",)
-DEFAULT = "default"
-COMPUTED = ("cast", "expression")
+CAST, DEFAULT = "cast", "default"
+OF_FORMER_VALUES = (CAST,)
+COMPUTED = (CAST, "expression")
+# pg_proc.provolatile.
+STEADY = "is"
 NEW_VALUE = "alter_enum_stmt"
 PARAMETER = "PARAM"
 NEXT = "nextval("
@@ -249,16 +260,29 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
             continue  # The server has computed it.
         words = f"whether the rows of {question.relation} suit {shown}"
         text = question.expression
-        if table is None or (text and not is_trusted(walk, table)):
+        live = live_relation(walk.catalog, table.origin) if table is not None else None
+        if table is None or (text and not is_trusted(walk, live)):
             walk.ledger.mark_undecided(words)
         elif text and calls_others(walk, text):
             walk.ledger.mark_undecided(f"{words}: {WHY}")
+        elif text and _may_be_another(walk, question.kind, text):
+            walk.ledger.mark_undecided(words)
         elif question.kind in COMPUTED and text is not None:
             require_no_failure(walk, table, text, shown, columns=question.columns)
         elif question.kind == "index-row":
             require_rows_fit(walk, table, question.columns, [])
         else:
             walk.check_rows(table, words, _probe(walk, question, table))
+
+
+def _may_be_another(walk: SchemaWalk, kind: str, text: str) -> bool:
+    """Return whether what a text calls may do something else by then, or anything as it is called.
+
+    That of an index, a check or a generated column has to be immutable; what makes a cast need not.
+    """
+    if kind == CAST and not calls_only(walk, text, STEADY):
+        return True
+    return (kind == CAST or walk.interpretation.knows_more) and runs_code(walk, text)
 
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
@@ -280,7 +304,13 @@ def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
         table = walk.schema.table_of(name)
         if table is not None and step.after.relations.get(name) is not former:
             doubt_if_triggers_wait(ledger, walk.schema, table)
-    adopt(walk.schema, step.before, step.after, code_runs=ledger.code_runs)
+    adopt(
+        walk.schema,
+        step.before,
+        step.after,
+        code_runs=ledger.code_runs,
+        computed=step.effects.computed,
+    )
     write_rows(walk, step)
 
 

@@ -12,6 +12,7 @@ from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
+from opsmigrate.preflight.walk.code_of_others import is_trusted
 from opsmigrate.preflight.walk.conditions_of_rows import of_checks, of_row_security
 from opsmigrate.preflight.walk.key_owners import lacks_of_owner
 from opsmigrate.preflight.walk.privileges import live_relation
@@ -76,7 +77,7 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
         return
     yield from _of_triggers_and_rules(new, around)
     yield from _of_defaults(connection, new, relation.oid)
-    trusted = relation.owner not in walk.catalog.distrusted
+    trusted = is_trusted(walk, relation)
     yield from of_checks(connection, new, relation.oid, trusted=trusted)
     if around.hides_rows:
         yield of_row_security(walk, new, relation, trusted=trusted)

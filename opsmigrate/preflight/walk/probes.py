@@ -49,6 +49,7 @@ UNANSWERED = (
 # Class 54: a limit of the program, as that of a search vector. The others: what functions raise.
 FAILURES = ("22", "54", "21", "23", "38", "39", "P0")
 UNASKABLE = (*FAILURES, "42")
+LOST = ("08", "57P")
 BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 COUNTED = 1000
 SHOWN = 5
@@ -339,7 +340,8 @@ def fails_on_rows(
         state = sqlstate(error) or ""
         if state.startswith(FAILURES):
             return f"{first_line(error)} ({state})"
-        if _unanswered(error):
+        # What else the server says of an expression leaves it open; a lost session does not.
+        if _unanswered(error) or (state and not state.startswith(LOST)):
             return None
         raise
     return ""

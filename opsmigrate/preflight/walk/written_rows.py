@@ -10,7 +10,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
 from opsmigrate.preflight.interpret.queries import is_setting
 from opsmigrate.preflight.interpret.schema import Relation, Schema
-from opsmigrate.preflight.walk.code_of_others import calls_others
+from opsmigrate.preflight.walk.code_of_others import calls_others, is_trusted
 from opsmigrate.preflight.walk.default_values import why_not_assigned
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
 from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
@@ -84,12 +84,6 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     if relation is None:
         return False
     return _is_askable(walk, step, relation) and (kind == DELETE or _is_plain(walk, step, relation))
-
-
-def is_trusted(walk: SchemaWalk, table: SimulatedTable) -> bool:
-    """Return whether expressions that the table has may be evaluated with our rights."""
-    live = live_relation(walk.catalog, table.origin)
-    return live is None or live.owner not in walk.catalog.distrusted
 
 
 def _expressions(node: Any) -> list[str] | None:
@@ -224,6 +218,8 @@ def _is_askable(walk: SchemaWalk, step: Interpreted, relation: Relation) -> bool
     table = walk.schema.table_of(relation.name)
     texts = _expressions(step.statement.node) or []
     if table is None or walk.rows(table) is None or relation.kind != "r" or relation.bound:
+        return False
+    if not is_trusted(walk, live_relation(walk.catalog, table.origin)):
         return False
     used = tuple(dict.fromkeys(each for text in texts for each in columns_used_by(text)))
     if any(table.values.get(each) != live_value(each) for each in used):

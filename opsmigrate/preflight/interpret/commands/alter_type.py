@@ -9,7 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import UNKNOWN, user_type_of
+from opsmigrate.preflight.interpret.coercion import UNKNOWN, base_type, user_type_of
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.identity import IDENTITY_OF_PARTITIONS
@@ -34,13 +34,20 @@ from opsmigrate.preflight.interpret.rewriting import (
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import casts_of, writes_anew
-from opsmigrate.preflight.interpret.values import ask_domain
+from opsmigrate.preflight.interpret.values import ask_domain, require_number
 from opsmigrate.sql.expressions import columns_used
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.types import without_modifier
 
 # The last releases of older ones do so, too.
 LOOKS_AT_PARTITIONED = 180_000
+# Casts between these make NULL of NULL alone.
+SIMPLE = frozenset(
+    {"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "uuid"}
+    | {"text", "character varying", "date", "timestamp without time zone"}
+    | {"timestamp with time zone", "time without time zone", "interval"}
+)
 # Type -> the types in which two of its values are never the same one.
 KEPT_APART = {
     "smallint": ("integer", "bigint", "numeric"),
@@ -143,7 +150,9 @@ def _ask(step: Step, table: Relation, column: Column, new: str, using: Any) -> N
             expression=f"({text})::{new}" if same else None,
         )
     )
-    nulls = using is not None and casts_of(step.schema, using, column.name) is None
+    chain = [] if using is None else casts_of(step.schema, using, column.name)
+    # The null of JSON becomes NULL, as of PostgreSQL 18.
+    nulls = chain is None or not {*map(without_modifier, (column.type, *chain, new))} <= SIMPLE
     ask_other_values(step, table, column, None if using is None else text, nulls=nulls)
 
 
@@ -157,6 +166,7 @@ def _require_cast(
     else:
         place = Place(schema=schema, table=table, word="using")
         value = typed(place, using)
+    require_number(altering.step, table.name, column.name, value, base_type(schema, new))
     if coerced(place, value, new, "a") is None:
         altering.refuse("42804", "no-cast", table.name, column=column.name)
 

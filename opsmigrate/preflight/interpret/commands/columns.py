@@ -33,7 +33,7 @@ from opsmigrate.preflight.interpret.rewriting import require_no_column_of, requi
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
-from opsmigrate.preflight.interpret.values import ask_domain, ask_length, may_overflow
+from opsmigrate.preflight.interpret.values import ask_domain, ask_length, may_fail_to_become
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -178,8 +178,8 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
 
 def _ask_number(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
     value = typed(Place(schema=step.schema, table=None, word="default"), node)
-    if may_overflow(value.type, base_type(step.schema, column.type)):
-        step.effects.questions.append(Question(sqlstate="22003", kind=kind, relation=table.name))
+    if may_fail_to_become(value.type, base_type(step.schema, column.type)):
+        step.effects.questions.append(Question(sqlstate="22", kind=kind, relation=table.name))
 
 
 def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:

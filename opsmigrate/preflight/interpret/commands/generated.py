@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from opsmigrate.preflight.interpret.coercion import base_type
+from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
 from opsmigrate.preflight.interpret.effects import Question
 from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.preflight.interpret.values import ask_expression, may_overflow
+from opsmigrate.preflight.interpret.values import (
+    ask_expression,
+    may_fail_to_become,
+    require_number,
+)
 from opsmigrate.sql.expressions import columns_used
 from opsmigrate.sql.grammar import deparse
+from opsmigrate.sql.types import without_modifier
 
 
 def require_generated(step: Step, table: Relation, column: Column, node: Any) -> Typed:
@@ -36,13 +41,15 @@ def ask_generated(step: Step, table: Relation, column: Column, node: Any) -> Non
     ask_expression(step, table, node)
     value = typed(Place(schema=step.schema, table=table, word="generated"), node)
     wanted = base_type(step.schema, column.type)
-    if table.kind == "r" and may_overflow(value.type, wanted):
+    require_number(step, table.name, column.name, value, wanted)
+    if table.kind == "r" and may_fail_to_become(without_modifier(value.type), wanted):
+        own = user_type_of(step.schema, wanted) is not None
         step.effects.questions.append(
             Question(
-                sqlstate="22003",
-                kind="expression",
+                sqlstate="22",
+                kind="cast" if own else "expression",
                 relation=table.name,
                 columns=columns_used(node),
-                expression=f"({deparse(node)})::{wanted}",
+                expression=None if own else f"({deparse(node)})::{wanted}",
             )
         )

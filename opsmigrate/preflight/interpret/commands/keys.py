@@ -243,6 +243,9 @@ def _given(altering: Altering, table: Relation, name: str, node: Any) -> Index:
     ):
         if wrong:
             altering.refuse(sqlstate, kind, table.name, name=name)
+    columns = [key.column for key in index.keys]
+    if len({*columns}) < len(columns):
+        altering.refuse("42701", "column-twice", table.name, name=name)
     return index
 
 

@@ -33,6 +33,7 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
+from opsmigrate.preflight.interpret.values import ask_index
 from opsmigrate.sql.expressions import columns_used_by, nodes_in
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
@@ -112,6 +113,7 @@ def ask_other_values(
     They are those of the `expression`, or a cast of the ones that were there; `nulls` says that
     there may be NULL among them where there was none.
     """
+    step.effects.computed.add((table.name, column.name))
     unique = any(each.unique and column.name in columns_of(each) for each in table.indexes.values())
     excluded = any(each.kind == "x" for each in table.constraints.values())
     kinds = {
@@ -176,11 +178,23 @@ def _remember_index(altering: Altering, table: Relation, index: Index, during: P
         kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
         if relation.kind == "r" and (not kept or table.name in altering.rewritten):
             step.effects.builds.add(name)
+            ask_index(step, relation, relation.indexes[index.name])
+        if relation.kind == "r" and index.unique and not kept:
+            _ask_unique(altering, table, index)
 
     # What they say is read for all indexes before any is made (ATPostAlterTypeCleanup).
     altering.later(during, lambda: _require_expressions(altering, table, index))
     altering.later(during, lambda: _require_no_key_to_copies(altering, table, index))
     altering.later(Pass.OLD_INDEX, act)
+
+
+def _ask_unique(altering: Altering, table: Relation, index: Index) -> None:
+    """Note that values may be the same by another operator class, as those of citext."""
+    if table.name not in altering.rewritten:
+        columns = tuple(key.column for key in index.keys if key.column)
+        altering.step.effects.questions.append(
+            Question(sqlstate="23505", kind="unique", relation=table.name, columns=columns)
+        )
 
 
 def _require_no_key_to_copies(altering: Altering, table: Relation, index: Index) -> None:
