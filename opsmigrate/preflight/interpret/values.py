@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -72,7 +73,7 @@ def require_number(step: Step, table: Name, column: str, value: Typed, wanted: s
 
 def ask_expression(step: Step, table: Relation, node: Any) -> None:
     """Note that computing an expression for the rows may raise, as a division does."""
-    if table.kind == "r" and _may_raise(node):
+    if table.kind == "r" and _may_raise(step.schema, node):
         step.effects.questions.append(
             Question(
                 sqlstate="22",
@@ -107,23 +108,32 @@ def _has_length(schema: Schema, type_: str) -> bool:
     return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
 
 
-def _may_raise(node: Any) -> bool:
-    return any(_raises(each) for each in nodes_in(node))
+def _may_raise(schema: Schema, node: Any) -> bool:
+    own = {each.name.name for each in schema.functions}
+    return any(_raises(each, own) for each in nodes_in(node))
 
 
-def _raises(node: Any) -> bool:
+def _raises(node: Any, own: Container[str]) -> bool:
     kind = node.DESCRIPTOR.name
     if kind == "FuncCall":
-        return str(node.funcname[-1].string.sval) not in TOTAL_FUNCTIONS
+        name = str(node.funcname[-1].string.sval)
+        return name not in TOTAL_FUNCTIONS or name in own
     if kind == "A_Expr":
-        return str(node.name[-1].string.sval) not in TOTAL_OPERATORS
+        name = str(node.name[-1].string.sval)
+        # A pattern must not end with an escape character (22025).
+        return name not in TOTAL_OPERATORS or ("~~" in name and not _is_whole(node.rexpr))
     if kind == "TypeCast" and not is_constant(node.arg):
         name = node.type_name.names[-1].string.sval
         return name not in CASTS_TO_TEXT or bool(node.type_name.typmods)
     return False
 
 
-def computes(table: Relation, node: Any) -> bool:
+def _is_whole(pattern: Any) -> bool:
+    text = constant_of(pattern)
+    return text is not None and not text.endswith("\\")
+
+
+def computes(schema: Schema, table: Relation, node: Any) -> bool:
     """Return whether a statement computes what may raise and is not in its text.
 
     That is what columns are generated as, and the defaults of an INSERT, or of a SET … = DEFAULT.
@@ -133,12 +143,12 @@ def computes(table: Relation, node: Any) -> bool:
     defaults = node.DESCRIPTOR.name in ("InsertStmt", "MergeStmt") or "SetToDefault" in kinds
     return any(
         each.generated == "v"
-        or ((writes if each.generated else defaults) and _may_be_refused(each))
+        or ((writes if each.generated else defaults) and _may_be_refused(schema, each))
         for each in table.columns.values()
     )
 
 
-def _may_be_refused(column: Column) -> bool:
+def _may_be_refused(schema: Schema, column: Column) -> bool:
     """Return whether a column's expression may raise, or be no value of its type."""
     if column.default is None or column.default.startswith("nextval("):
         return False
@@ -147,7 +157,7 @@ def _may_be_refused(column: Column) -> bool:
         return True
     node = parse_expression(column.default)
     number = column.type in NUMBERS and len(constant_of(node) or "") > DIGITS_OF_ALL
-    return number or _may_raise(node)
+    return number or _may_raise(schema, node)
 
 
 def ask_index(step: Step, table: Relation, index: Index) -> None:

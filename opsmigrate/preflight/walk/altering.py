@@ -8,9 +8,11 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.changed_rows import require_fillable
+from opsmigrate.preflight.walk.code_of_others import WHY, calls_others
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
@@ -42,7 +44,7 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulated_table import PRIMARY_KEY, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import NOT_NULL, PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
@@ -197,6 +199,10 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
                 column_in_use(walk.ledger, each.table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
+    # As of PostgreSQL 18 it has a name, which is free then.
+    table.constraints = {
+        name: each for name, each in table.constraints.items() if each != (NOT_NULL, (column,))
+    }
 
 
 def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
@@ -284,6 +290,9 @@ def _values_cast(
     rows = walk.rows(table)
     if rows == 0:
         return
+    if calls_others(walk, f"{quoted(column)}::{in_full(after)}"):
+        walk.ledger.mark_undecided(f"{question}: {WHY}")
+        return
     cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
     failure = fails_on_rows(walk.connection, table, cast, (column,)) if rows else None
     if failure is None:
@@ -346,6 +355,9 @@ def _expressions_fit(
     """
     for name, kind, expression, validated in live_expressions(walk, table, column):
         what = f"the {kind} {name} of {table.label}"
+        if calls_others(walk, expression):
+            walk.ledger.mark_undecided(f"whether {what} fits {column} as {after}: {WHY}")
+            continue
         try:
             words = misfit(walk, table, expression, {column: after})
         except ForbiddenError as error:

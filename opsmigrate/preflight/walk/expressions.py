@@ -18,7 +18,7 @@ from opsmigrate.postgres.driver_errors import (
 )
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
-from opsmigrate.preflight.walk.code_of_others import WHY, calls_others
+from opsmigrate.preflight.walk.code_of_others import WHY, calls_others, runs_code
 from opsmigrate.preflight.walk.infallible import cannot_fail
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
@@ -139,7 +139,7 @@ def require_no_failure(
     `columns` are those that it names, where that is known otherwise than by their quotes. Return
     whether it is worth asking what it says of the rows.
     """
-    if cannot_fail(expression):
+    if cannot_fail(expression) and not runs_code(walk, expression):
         return True
     rows = walk.rows(table)
     if rows == 0:

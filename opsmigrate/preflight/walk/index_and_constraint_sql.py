@@ -8,6 +8,7 @@ from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.postgres.names import as_stored, unquoted
+from opsmigrate.preflight.walk.code_of_others import calls_others
 from opsmigrate.preflight.walk.conflict_remedies import set_aside, without_constraint
 from opsmigrate.preflight.walk.constraints import (
     add_constraint,
@@ -136,6 +137,8 @@ def _duplicates(
         if any(key.operators and key.operators not in PATTERNS for key in keys):
             return None
         texts = ", ".join(key.text for key in keys)
+        if calls_others(walk, texts):
+            return None
         named = walk.columns_in(table, texts + condition)
         return same_expressions(table, texts, condition, named)
     named = walk.columns_in(table, condition)

@@ -392,7 +392,7 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    ask_values(step, table.name, node, computed=computes(table, node))
+    ask_values(step, table.name, node, computed=computes(step.schema, table, node))
 
 
 COMMANDS: Mapping[str, Command] = {
