@@ -1,10 +1,11 @@
-"""A whole schema, read in the same nine queries however many tables there are."""
+"""A whole schema, read in the same ten queries however many tables there are."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,6 +15,7 @@ from opsmigrate.postgres.catalog_sql import (
     CONSTRAINTS,
     DEPENDENTS,
     INDEXES,
+    METHODS,
     OPERATOR_CLASSES,
     RELATIONS,
     SERVER_AND_ROLE,
@@ -215,7 +217,10 @@ def read_catalog(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBOD
         columns = _columns_by_table(read)
         constraints = _constraints_by_table(constrained, columns)
         classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
-        indexes = _indexes_by_table(indexed, columns, classes)
+        methods: dict[int, str] = dict(_rows(cursor, METHODS))
+        # In the order in which they were made.
+        indexed.sort(key=itemgetter(1))
+        indexes = _indexes_by_table(indexed, columns, classes, methods)
 
         def rows(query: str) -> list[Row]:
             return _rows(cursor, of_users(query, neighbours.read))
@@ -233,7 +238,7 @@ def read_catalog(connection: BaseDatabaseWrapper, neighbours: Neighbours = NOBOD
             relation = (
                 *row,
                 _names(of_oid, key) if key else (),
-                tuple(of_oid.values()),
+                tuple([of_oid[number] for number in sorted(of_oid)]),
                 tuple(constraints.get(oid, ())),
                 tuple(indexes.get(oid, ())),
                 views.get(oid, NOTHING),
@@ -328,6 +333,7 @@ def _indexes_by_table(
     rows: Iterable[Row],
     columns: ColumnsByTable,
     classes: Mapping[str, tuple[str, bool]],
+    methods: Mapping[int, str],
 ) -> dict[int, list[Index]]:
     @cache
     def of_keys(opclasses: str) -> tuple[bool, tuple[str, ...]]:
@@ -353,7 +359,7 @@ def _indexes_by_table(
             valid,
             immediate,
             predicate is not None or expressions is not None,
-            method,
+            methods[method],
             special,
             predicate,
             expressions,

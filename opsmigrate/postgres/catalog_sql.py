@@ -42,7 +42,6 @@ JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attco
 LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.conkey[1] = a.attnum
     AND k.contype = 'n' AND k.convalidated AND NOT k.connoinherit
 WHERE a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attrelid, a.attnum
 """
 # Most of PostgreSQL 18's say no more than that a column is NOT NULL: those are in COLUMNS.
 CONSTRAINTS = """
@@ -57,13 +56,12 @@ WHERE k.conrelid <> 0 AND (k.contype <> 'n' OR k.connoinherit OR NOT k.convalida
 INDEXES = """
 SELECT i.indrelid, x.oid, n.nspname, x.relname, x.relkind, {visible}, x.relispartition,
        i.indkey, i.indnkeyatts, i.indoption, i.indclass,
-       i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
+       i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, x.relam,
        pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
        i.indnullsnotdistinct
-FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE {of_users}
-ORDER BY i.indexrelid
 """.replace("{visible}", VISIBLE.replace("{c}", "x"))
 # What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
 # constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
@@ -101,6 +99,7 @@ WHERE t.typrelid = 0 AND t.typcategory <> 'A'
 """
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
 OPERATOR_CLASSES = "SELECT oid::text, opcname, opcdefault FROM pg_opclass"
+METHODS = "SELECT oid, amname FROM pg_am"
 VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class

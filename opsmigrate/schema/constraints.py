@@ -95,8 +95,8 @@ def column_named(key: Key, fields: StateFields, name: str) -> str:
 
 def _composite_key(key: Key, fields: StateFields) -> Iterator[ClaimedIndex]:
     for field in fields.of(key).values():
-        names = getattr(field, "field_names", None)
-        if field.primary_key and names:
+        names = field.primary_key and getattr(field, "field_names", None)
+        if names:
             columns = tuple(column_named(key, fields, name) for name in names)
             yield ClaimedIndex(columns=columns, primary=True, unique=True)
 

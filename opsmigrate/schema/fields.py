@@ -33,6 +33,7 @@ class StateFields:
         self.state = state
         self.connection = connection
         self._bound: dict[Key, dict[str, AnyField]] = {}
+        self._primary_keys: dict[Key, AnyField] = {}
         self._parameters: dict[Sort, Parameters] = {}
         self._references: dict[Sort, Parameters] = {}
 
@@ -64,7 +65,10 @@ class StateFields:
 
     def primary_key(self, key: Key) -> tuple[Key, AnyField]:
         """Return the model and its primary key."""
-        return key, next(item for item in self.of(key).values() if item.primary_key)
+        if key not in self._primary_keys:
+            of_model = self.of(key).values()
+            self._primary_keys[key] = next(item for item in of_model if item.primary_key)
+        return key, self._primary_keys[key]
 
     def related(self, key: Key, field: AnyField) -> Key:
         """Return the model whose table a relation of the model `key` points to."""
