@@ -144,7 +144,7 @@ def test_the_catalog_is_read_in_as_many_queries_for_a_thousand_tables_as_for_ten
         connection.force_debug_cursor = False
 
     assert counts[0] == counts[1]
-    assert counts[0][0] == 14  # nine, two about whose code is trusted, BEGIN and COMMIT
+    assert counts[0][0] == 14  # ten, two about whose code is trusted, BEGIN and COMMIT
 
 
 def test_a_backup_can_be_required(staging: str, ops: Ops, settings: Any, tmp_path: Path) -> None:
