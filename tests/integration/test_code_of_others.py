@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import connections
 
-from tests.conftest import Ops, execute
-from tests.integration.sql_pairs import FIRST, ONE
-from tests.integration.zoo_migrations import Write, migrate
+from tests.conftest import Ops
+from tests.integration.one_cage import prepared  # noqa: F401 - a fixture
+from tests.integration.zoo_migrations import migrate
 
 MAKE = (
     "CREATE FUNCTION public.f({of}) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
@@ -38,27 +37,20 @@ CALLS = {
 Role = Callable[..., dict[str, str]]
 
 
-@pytest.fixture
-def prepared(new_database: Callable[..., str], write_migrations: Write) -> Callable[..., str]:
-    def prepare(sql: str, *statements: str) -> str:
-        alias = new_database()
-        write_migrations(FIRST)
-        assert migrate(alias, "zoo") is None
-        for each in filter(None, (ONE, *statements)):
-            execute(connections[alias], each)
-        write_migrations(FIRST, f"migrations.RunSQL({sql!r}),")
-        return alias
-
-    return prepare
+def by_hand(sql: str) -> str:
+    return f"migrations.RunSQL({sql!r}),"
 
 
 @pytest.mark.parametrize("about", CALLS, ids=lambda about: about.replace(" ", "-"))
 def test_what_another_role_has_made_is_not_called(
-    about: str, prepared: Callable[..., str], role: Role, ops: Ops
+    about: str,
+    prepared: Callable[..., str],  # noqa: F811
+    role: Role,
+    ops: Ops,
 ) -> None:
     of, more, sql = CALLS[about]
     give = GIVE.format(of=of, role=role()["USER"])
-    alias = prepared(sql, MAKE.format(of=of), more, give)
+    alias = prepared(by_hand(sql), MAKE.format(of=of), more, give)
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
 
@@ -68,10 +60,12 @@ def test_what_another_role_has_made_is_not_called(
 
 @pytest.mark.parametrize("about", ["a check", "a generated column", "an index"])
 def test_what_the_project_s_own_function_raises_is_told(
-    about: str, prepared: Callable[..., str], ops: Ops
+    about: str,
+    prepared: Callable[..., str],  # noqa: F811
+    ops: Ops,
 ) -> None:
     of, _, sql = CALLS[about]
-    alias = prepared(sql, MAKE.format(of=of))
+    alias = prepared(by_hand(sql), MAKE.format(of=of))
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
 
@@ -81,10 +75,11 @@ def test_what_the_project_s_own_function_raises_is_told(
 
 
 def test_a_default_that_a_function_gives_is_left_to_a_rehearsal(
-    prepared: Callable[..., str], ops: Ops
+    prepared: Callable[..., str],  # noqa: F811
+    ops: Ops,
 ) -> None:
     of, _, sql = CALLS["a default"]
-    alias = prepared(sql, MAKE.format(of=of))
+    alias = prepared(by_hand(sql), MAKE.format(of=of))
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import connections
 
-from tests.conftest import Ops, execute
-from tests.integration.sql_pairs import FIRST, ONE
-from tests.integration.zoo_migrations import Write, migrate
+from tests.conftest import Ops
+from tests.integration.one_cage import prepared  # noqa: F401 - a fixture
+from tests.integration.zoo_migrations import migrate
 
 CAGE = "ALTER TABLE zoo_cage "
 SIZE = f"{CAGE}ALTER size TYPE integer USING "
@@ -58,22 +57,12 @@ NAME_IS_FREE = (
 )
 
 
-@pytest.fixture
-def prepared(new_database: Callable[..., str], write_migrations: Write) -> Callable[..., str]:
-    def prepare(operations: str, *statements: str) -> str:
-        alias = new_database()
-        write_migrations(FIRST)
-        assert migrate(alias, "zoo") is None
-        for each in filter(None, (ONE, *statements)):
-            execute(connections[alias], each)
-        write_migrations(FIRST, operations)
-        return alias
-
-    return prepare
-
-
 @pytest.mark.parametrize("about", FAILING, ids=lambda about: about.replace(" ", "-"))
-def test_there_is_no_yes_to_what_fails(about: str, prepared: Callable[..., str], ops: Ops) -> None:
+def test_there_is_no_yes_to_what_fails(
+    about: str,
+    prepared: Callable[..., str],  # noqa: F811
+    ops: Ops,
+) -> None:
     before, sql, after = FAILING[about]
     alias = prepared(f"migrations.RunSQL({sql!r}), {after}", before)
 
@@ -86,7 +75,9 @@ def test_there_is_no_yes_to_what_fails(about: str, prepared: Callable[..., str],
 
 @pytest.mark.parametrize("about", APPLYING, ids=lambda about: about.replace(" ", "-"))
 def test_a_default_is_read_as_postgresql_reads_it(
-    about: str, prepared: Callable[..., str], ops: Ops
+    about: str,
+    prepared: Callable[..., str],  # noqa: F811
+    ops: Ops,
 ) -> None:
     alias = prepared(f"migrations.RunSQL({APPLYING[about]!r}),")
 
@@ -97,7 +88,8 @@ def test_a_default_is_read_as_postgresql_reads_it(
 
 
 def test_the_name_of_a_not_null_that_the_plan_drops_is_free(
-    prepared: Callable[..., str], ops: Ops
+    prepared: Callable[..., str],  # noqa: F811
+    ops: Ops,
 ) -> None:
     alias = prepared(NAME_IS_FREE)
 
