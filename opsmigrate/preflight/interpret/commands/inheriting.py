@@ -18,7 +18,7 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
 
-# From this server on a child may compute a generated column otherwise.
+# From this server on a child may compute a generated column otherwise, but not alone.
 MAY_DIFFER = 160_000
 
 
@@ -29,7 +29,8 @@ def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
         own = child.columns.get(each.name)
         if own is None:
             step.refuse("42804", "missing-column", column=each.name, **about)
-        if own.type != each.type or own.generated != each.generated:
+        alone = step.schema.version < MAY_DIFFER and not each.generated
+        if own.type != each.type or (own.generated != each.generated and not alone):
             step.refuse("42804", "other-type", column=each.name, **about)
         if own.collation != each.collation:
             step.refuse("42P21", "other-collation", column=each.name, **about)
