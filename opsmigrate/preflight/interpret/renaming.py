@@ -24,6 +24,8 @@ Expressions = Callable[[str], str]
 def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
     """Return the schema with a relation called anew, or in another schema."""
     change = _naming(schema, old, new)
+    # It makes no type, so that a type may have its name.
+    is_sequence = schema.relations[old].kind == "S"
     found = {}
     for name, each in schema.relations.items():
         moved = replace(
@@ -50,11 +52,15 @@ def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
         tainted=frozenset(_new(name, old, new) for name in schema.tainted),
         dependencies=things_renamed(
             schema.dependencies,
-            lambda thing: thing._replace(name=new) if thing.name == old else thing,
+            lambda thing: (
+                thing._replace(name=new)
+                if thing.name == old and not (is_sequence and thing.kind == "type")
+                else thing
+            ),
         ),
     )
     schema = _move_indexes(schema, schema.relations[new], old.schema)
-    return rename_type_texts(schema, old, new)
+    return schema if is_sequence else rename_type_texts(schema, old, new)
 
 
 def _naming(schema: Schema, old: Name, new: Name) -> Expressions:

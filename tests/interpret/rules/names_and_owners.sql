@@ -494,3 +494,8 @@ CREATE TABLE zo (id int); SET search_path = public, other; CREATE TABLE other.zo
 TRUNCATE ks, ft; ALTER TABLE ks ADD a text -- unknown
 CREATE TABLE zv (id int); SET search_path = public, other; CREATE VIEW other.zv AS SELECT id FROM r TABLESAMPLE system (10); ALTER TABLE zv ADD id text -- unknown
 CREATE TABLE other.zv (id int); SET search_path = public, other; CREATE VIEW zv AS SELECT id FROM r TABLESAMPLE system (10); ALTER TABLE zv ADD n text -- unknown
+CREATE SEQUENCE zt; CREATE TYPE zt AS ENUM ('a'); CREATE TABLE kc (a zt, b zt[]); ALTER SEQUENCE zt RENAME TO zu
+CREATE SEQUENCE zt; CREATE TYPE zt AS ENUM ('a'); CREATE FUNCTION zf() RETURNS zt LANGUAGE sql AS 'SELECT NULL::zt'; ALTER SEQUENCE zt SET SCHEMA other; DROP TYPE zt CASCADE
+CREATE SEQUENCE zt; CREATE TYPE zt AS ENUM ('a'); CREATE TABLE kc (a int DEFAULT nextval('zt')); ALTER TABLE zt RENAME TO zu; DROP SEQUENCE zu
+CREATE SEQUENCE zt; CREATE TYPE zt AS ENUM ('a'); DROP SEQUENCE zt; CREATE TABLE kc (a zt)
+CREATE SEQUENCE zt; CREATE TYPE zt AS ENUM ('a'); DROP TYPE zt; ALTER SEQUENCE zt RENAME TO zu
