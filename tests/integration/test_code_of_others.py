@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connections
 
-from tests.conftest import Ops
+from opsmigrate.postgres.names import quoted
+from tests.conftest import Ops, execute, query
 from tests.integration.one_cage import prepared  # noqa: F401 - a fixture
 from tests.integration.zoo_migrations import migrate
 
@@ -52,9 +54,16 @@ def test_what_another_role_has_made_is_not_called(
     give = GIVE.format(of=of, role=role()["USER"])
     alias = prepared(by_hand(sql), MAKE.format(of=of), more, give)
 
+    name = quoted(connections[alias].settings_dict["NAME"])
+    execute(connections[alias], f"ALTER DATABASE {name} SET track_functions = 'all'")
+    # What a session has called is counted as it ends.
+    connections[alias].close()
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+    connections[alias].close()
 
     assert answer.ids == ["not-rehearsed"], answer.stdout
+    called = "SELECT funcname FROM pg_stat_user_functions WHERE schemaname = 'public'"
+    assert query(alias, called) == []
     assert migrate(alias, "zoo") is not None
 
 

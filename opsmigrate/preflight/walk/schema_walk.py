@@ -69,6 +69,8 @@ class SchemaWalk:
         self.interpretation = Interpretation(connection, catalog.neighbours)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
+        # Whether roles that are not trusted have code (code_of_others.py); None before it is asked.
+        self.others_have_code: bool | None = None
 
     def views_forbid(
         self, table: SimulatedTable, views: list[str], does: str, column: str, *, stays: bool
