@@ -49,12 +49,12 @@ def is_trusted(walk: SchemaWalk, live: Relation | None) -> bool:
 def calls_others(walk: SchemaWalk, expression: str) -> bool:
     """Return whether an expression may call what a role has made that must not have our rights."""
     others = sorted(walk.catalog.distrusted)
-    if walk.others_have_code is None:
+    if walk.answers.others_have_code is None:
         asked = {"others": others}
-        walk.others_have_code = bool(others) and bool(
+        walk.answers.others_have_code = bool(others) and bool(
             seen_by_project(walk.connection, CODE_OF_OTHERS, asked)[0][0]
         )
-    return walk.others_have_code and runs_code(walk, expression)
+    return walk.answers.others_have_code and runs_code(walk, expression)
 
 
 def runs_code(walk: SchemaWalk, expression: str) -> bool:

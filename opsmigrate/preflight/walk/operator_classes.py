@@ -101,7 +101,7 @@ def special_indexes_fit(walk: SchemaWalk, table: SimulatedTable, column: str, af
 
 
 def _there_is(walk: SchemaWalk, type_: str, method: str, name: str) -> bool | None:
-    known = walk.operator_classes
+    known = walk.answers.operator_classes
     if (type_, method, name) not in known:
         rows = seen_by_project(walk.connection, QUERY, [type_, method, name, name])
         known[type_, method, name] = bool(rows[0][0]) if rows else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,17 @@ from opsmigrate.steps import Step, statement
 OF_THE_TABLE = (CheckConstraint, UniqueConstraint)
 
 
+@dataclass
+class Answers:
+    """What the live database has answered for one step, and need not be asked again.
+
+    `others_have_code` says whether roles that are not trusted have any; None before it is asked.
+    """
+
+    operator_classes: dict[tuple[str, str, str], bool | None] = field(default_factory=dict)
+    others_have_code: bool | None = None
+
+
 class SchemaWalk:
     """Asks, notes what is wrong in the ledger, and goes on as if the step had been done.
 
@@ -68,9 +80,7 @@ class SchemaWalk:
         self.bodies = FunctionBodies(connection)
         self.interpretation = Interpretation(connection, catalog.neighbours)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
-        self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
-        # Whether roles that are not trusted have code (code_of_others.py); None before it is asked.
-        self.others_have_code: bool | None = None
+        self.answers = Answers()
 
     def views_forbid(
         self, table: SimulatedTable, views: list[str], does: str, column: str, *, stays: bool
