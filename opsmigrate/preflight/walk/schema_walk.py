@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
 from opsmigrate.preflight.ledger import BY_ROWS, Ledger
+from opsmigrate.preflight.walk.answers import Answers
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.conflict_remedies import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
@@ -40,17 +40,6 @@ from opsmigrate.steps import Step, statement
 
 # What stands within CREATE TABLE, unless it is deferred.
 OF_THE_TABLE = (CheckConstraint, UniqueConstraint)
-
-
-@dataclass
-class Answers:
-    """What the live database has answered for one step, and need not be asked again.
-
-    `others_have_code` says whether roles that are not trusted have any; None before it is asked.
-    """
-
-    operator_classes: dict[tuple[str, str, str], bool | None] = field(default_factory=dict)
-    others_have_code: bool | None = None
 
 
 class SchemaWalk:
