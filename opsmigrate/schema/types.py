@@ -12,7 +12,6 @@ from opsmigrate.postgres.search_path import seen_by_project
 SPELLINGS = {
     "varchar": "character varying",
     "char": "character",
-    "bpchar": "character",
     "nchar": "character",
     "int": "integer",
     "int4": "integer",
@@ -76,6 +75,8 @@ def canonical(type_: str) -> str:
     quoted = '"' in name
     name = name.replace('"', "") if quoted else name.lower().removeprefix("pg_catalog.")
     name = SPELLINGS.get(name, name)
+    if name == "bpchar" and sizes:
+        name = "character"
     if name == "character" and not sizes:
         sizes = "1"
     if name == "numeric" and sizes.endswith(",0"):

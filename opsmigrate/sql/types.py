@@ -121,6 +121,8 @@ def without_modifier(shown: str) -> str:
     bare = shown.removesuffix("[]")
     if bare.startswith("interval"):
         return "interval" + array
+    if bare == "bpchar":  # as format_type() writes the same type with no length at all
+        return "character" + array
     before, opened, rest = bare.partition("(")
     if not opened or '"' in before:
         return shown

@@ -13,7 +13,8 @@ from tests.conftest import execute, query
 pytestmark = pytest.mark.major
 
 WRITTEN = (
-    "varchar(3)", "char", "char(4)", "numeric(3)", "numeric(3,1)", "bit(3)", "bit", "varbit(3)",
+    "varchar(3)", "char", "char(4)", "numeric(3)", "numeric(3,1)", "bpchar", "bpchar(3)",
+    "bit(3)", "bit", "varbit(3)",
     "bit varying(2)", "time(3)", "timestamp(6)", "timestamptz(3)", "timetz(2)", "interval(3)",
     "interval year", "interval month", "interval day to second(2)", "interval hour to minute",
     "interval second(1)", "interval year to month", "interval day", "interval minute to second",
@@ -24,7 +25,7 @@ WRITTEN = (
     '"user"', "status",
 )  # fmt: skip
 # format_type() says of these with no modifier that they have none: no statement can.
-BARE = {"any", "bit", "bpchar"}
+BARE = {"any", "bit"}
 REFUSED = ("varchar(0)", "numeric(0)", "numeric(1001)", "nothing", "other.nothing")
 USERS = ("mood", "Odd mood", "user", "status")
 

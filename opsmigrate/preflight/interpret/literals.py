@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from ipaddress import ip_interface, ip_network
 from typing import Any
-from uuid import UUID
 
 from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
 from opsmigrate.preflight.interpret.schema import Schema
@@ -37,6 +36,18 @@ CONFIGURATIONS = frozenset(
         "turkish",
     ]
 )
+INTEGER = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+OTHER_NUMBER = re.compile(r"^[+-]?0[xob]|_|infinity|inf|nan", re.IGNORECASE)
+EXPONENT = re.compile(r"[0-9]e[+-]?[0-9]{3}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(-?)([0-9a-f]{4}\1){3}[0-9a-f]{12}", re.IGNORECASE)
+PLAIN_DATE = re.compile(
+    r"[1-9][0-9]{3}-(0?[1-9]|1[0-2])-(0?[1-9]|1[0-9]|2[0-8])"
+    r"([ T]([01]?[0-9]|2[0-3])(:[0-5][0-9]){1,2}(\.[0-9]{1,6})?([+-](0[0-9]|1[0-2])(:?00)?|Z)?)?"
+)
+PLAIN_INTERVAL = re.compile(
+    r"([0-9]{1,4} *(second|sec|minute|min|hour|day|week|month|mon|year)s? *)+"
+)
 INVALID, OUT_OF_RANGE = "22P02", "22003"
 
 
@@ -62,19 +73,18 @@ def literal_fits(schema: Schema, text: str, type_: str) -> str | bool | None:
     return None if rule is None else rule(text.strip(), base)
 
 
-def _integer(text: str, base: str) -> str | bool:
-    digits = text.removeprefix("-").removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()):
-        return INVALID
+def _integer(text: str, base: str) -> str | bool | None:
+    if not INTEGER.fullmatch(text):
+        # As of PostgreSQL 16 as in Python: 0x10, 1_000.
+        return None if OTHER_NUMBER.search(text) else INVALID
     return True if -RANGES[base] <= int(text) < RANGES[base] else OUT_OF_RANGE
 
 
 def _number(text: str, base: str) -> str | bool | None:
-    try:
-        Decimal(text)
-    except InvalidOperation:
-        return INVALID
-    return True if len(text) < 30 and text.isascii() else None
+    if not NUMBER.fullmatch(text):
+        return None if text.isalpha() or OTHER_NUMBER.search(text) else INVALID
+    # A number that none of the types is too small for.
+    return True if len(text) < 30 and "e" not in text.lower() else None
 
 
 def _boolean(text: str, base: str) -> str | bool:
@@ -85,27 +95,33 @@ def _boolean(text: str, base: str) -> str | bool:
 
 
 def _uuid(text: str, base: str) -> str | bool | None:
-    try:
-        UUID(text)
-    except ValueError:
-        return INVALID if len(text) != 38 else None
-    return True
+    if UUID.fullmatch(text):
+        return True
+    # In braces, and with a hyphen after any four digits (documentation, UUID Type).
+    digits = text.strip("{}").replace("-", "")
+    return None if UUID.fullmatch(digits) else INVALID
 
 
 def _json(text: str, base: str) -> str | bool | None:
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=_no_json)
     except ValueError:
         return INVALID
-    return True if "\\u" not in text else None
+    # What jsonb cannot keep.
+    return True if "\\u" not in text and not EXPONENT.search(text) else None
+
+
+def _no_json(word: str) -> None:
+    raise ValueError(word)
 
 
 def _date(text: str, base: str) -> bool | None:
     """Return True for the plain forms, None for the many others, and for what is wrong."""
-    day = text.split(" ")[0].split("T")[0]
-    parts = day.split("-")
-    plain = len(parts) == 3 and all(each.isdigit() for each in parts) and len(parts[0]) == 4
-    return True if plain and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 28 else None
+    return True if PLAIN_DATE.fullmatch(text) else None
+
+
+def _interval(text: str, base: str) -> bool | None:
+    return True if PLAIN_INTERVAL.fullmatch(text) else None
 
 
 def _array(schema: Schema, text: str, element: str) -> str | bool | None:
@@ -167,6 +183,7 @@ RULES = {
     "uuid": _uuid,
     "json": _json,
     "jsonb": _json,
+    "interval": _interval,
     "date": _date,
     "timestamp without time zone": _date,
     "timestamp with time zone": _date,

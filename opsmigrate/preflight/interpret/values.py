@@ -20,12 +20,12 @@ from opsmigrate.sql.expressions import (
     columns_used,
     columns_used_by,
     constant_of,
-    is_constant,
     nodes_in,
 )
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.types import without_modifier
+from opsmigrate.sql.never_null import OPERATORS, never_null
+from opsmigrate.sql.types import SYSTEM, without_modifier
 
 # What gives a value, or NULL, for all that it can be given.
 TOTAL_OPERATORS = frozenset({
@@ -35,7 +35,11 @@ TOTAL_OPERATORS = frozenset({
 TOTAL_FUNCTIONS = frozenset({
     "lower", "upper", "length", "char_length", "octet_length", "btrim", "ltrim", "rtrim", "md5",
     "concat", "now", "gen_random_uuid", "num_nulls", "num_nonnulls", "starts_with", "uuid_send",
+    "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday", "random",
+    "uuidv4", "uuidv7", "pi", "txid_current", "pg_backend_pid", "version",
 })  # fmt: skip
+# Looked at where they are cast.
+LITERALS = ("a_const", "a_array_expr")
 CASTS_TO_TEXT = frozenset({"text", "varchar", "bpchar"})
 # Of any length; a btree takes no key that is longer than a third of a page (BTMaxItemSize).
 LONG = frozenset({"text", "character varying", "character", "bytea", "json", "jsonb", "xml"})
@@ -73,7 +77,7 @@ def require_number(step: Step, table: Name, column: str, value: Typed, wanted: s
 
 def ask_expression(step: Step, table: Relation, node: Any) -> None:
     """Note that computing an expression for the rows may raise, as a division does."""
-    if table.kind == "r" and _may_raise(step.schema, node):
+    if table.kind == "r" and may_raise(step.schema, node):
         step.effects.questions.append(
             Question(
                 sqlstate="22",
@@ -108,7 +112,17 @@ def _has_length(schema: Schema, type_: str) -> bool:
     return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
 
 
-def _may_raise(schema: Schema, node: Any) -> bool:
+def has_value(schema: Schema, node: Any) -> bool:
+    """Return whether an expression without columns never gives NULL."""
+    others = {each.name.name for each in schema.functions}
+    for name in OPERATORS:
+        if any(each.schema != SYSTEM for each in schema.system.operators.get(name, ())):
+            others.add(name)
+    return never_null(node, others)
+
+
+def may_raise(schema: Schema, node: Any) -> bool:
+    """Return whether computing an expression may raise for some values, or for those in it."""
     own = {each.name.name for each in schema.functions}
     return any(_raises(each, own) for each in nodes_in(node))
 
@@ -122,7 +136,7 @@ def _raises(node: Any, own: Container[str]) -> bool:
         name = str(node.name[-1].string.sval)
         # A pattern must not end with an escape character (22025).
         return name not in TOTAL_OPERATORS or ("~~" in name and not _is_whole(node.rexpr))
-    if kind == "TypeCast" and not is_constant(node.arg):
+    if kind == "TypeCast" and node.arg.WhichOneof("node") not in LITERALS:
         name = node.type_name.names[-1].string.sval
         return name not in CASTS_TO_TEXT or bool(node.type_name.typmods)
     return False
@@ -157,7 +171,7 @@ def _may_be_refused(schema: Schema, column: Column) -> bool:
         return True
     node = parse_expression(column.default)
     number = column.type in NUMBERS and len(constant_of(node) or "") > DIGITS_OF_ALL
-    return number or _may_raise(schema, node)
+    return number or may_raise(schema, node)
 
 
 def ask_index(step: Step, table: Relation, index: Index) -> None:

@@ -19,6 +19,7 @@ from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.default_values import (
     PLANNED,
     database_default_fits,
+    gives_value,
     require_value_fits,
 )
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
@@ -32,7 +33,7 @@ from opsmigrate.preflight.walk.descendants import (
     require_no_other_parent,
 )
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
-from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
 from opsmigrate.preflight.walk.inherited_not_null import require_own_not_null
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
@@ -149,7 +150,7 @@ def alter_null(
 ) -> None:
     """SET NOT NULL, after Django has filled in a default, or DROP NOT NULL.
 
-    `default` is what it fills in, None where that is not known or there is nothing.
+    `default` is Django's, UNKNOWN where only the project's code knows it.
     """
     column = column_of(new)
     if new.null == (column in table.not_null):
@@ -161,7 +162,11 @@ def alter_null(
     stands = table.weak_not_null.get(column)
     weak = [set_not_null(walk, each, column) for each in (table, *descendants(walk, table))]
     asks = any(weak) or column not in table.not_null
-    if asks and not filled:
+    # Django's UPDATE may fill in NULL again.
+    given = filled and gives_value(walk, new, default)
+    if asks and filled and given is None and new.has_db_default():
+        walk.ledger.mark_undecided(f"whether the default of {table.label}.{column} is a value")
+    if asks and given is False:
         walk.check_rows(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
@@ -171,7 +176,7 @@ def alter_null(
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")
-        fill(walk, table, column, default)
+        fill(walk, table, column, None if default == UNKNOWN else default)
     table.not_null.add(column)
 
 
@@ -182,7 +187,7 @@ def _fills_with_what_fits(
     type_ = table.types[column_of(new)]
     if new.has_db_default():
         database_default_fits(walk, table, new, type_, computed=PLANNED)
-    elif default is not None:
+    elif default not in (None, UNKNOWN):
         require_value_fits(walk, table, column_of(new), type_, default)
 
 

@@ -19,6 +19,7 @@ from opsmigrate.preflight.walk.default_values import (
     added_at_once,
     default_fits,
     expression_fits,
+    gives_value,
 )
 from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
@@ -41,6 +42,7 @@ from opsmigrate.preflight.walk.fields import (
     generated_sql,
     is_computed,
     is_constant,
+    is_null,
 )
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
@@ -129,7 +131,7 @@ def _gets_a_value(walk: SchemaWalk, field: Field[Any, Any], default: object) -> 
         # A virtual one is computed when it is read.
         return bool(getattr(field, "db_persist", True))
     if field.has_db_default():
-        return getattr(field.db_default, "value", UNKNOWN) is not None
+        return not is_null(field)
     return default is not None or _fills_itself(walk, field)
 
 
@@ -231,9 +233,12 @@ def _rows_accept(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
 ) -> None:
     column = column_of(field)
-    has_default = default is not None or field.has_db_default() or _fills_itself(walk, field)
-    if not field.null and not has_default:
-        message = f"column {column} is added to {table.label} as NOT NULL without a default, and "
+    given = field.null or _fills_itself(walk, field) or gives_value(walk, field, default)
+    if given is None and field.has_db_default() and walk.rows(table) != 0:
+        walk.ledger.mark_undecided(f"whether the default of {table.label}.{column} is a value")
+    elif given is False:
+        without = "with NULL as its default" if field.has_db_default() else "without a default"
+        message = f"column {column} is added to {table.label} as NOT NULL {without}, and "
         message += "the table has rows"
         if _has_rows(walk, table, message, more_than=0):
             walk.ledger.find(
@@ -243,7 +248,7 @@ def _rows_accept(
                 table=table.label,
                 column=column,
             )
-    if field.unique and (default is not None or is_constant(field)):
+    if field.unique and (default is not None or (is_constant(field) and not is_null(field))):
         message = f"column {column} is added to {table.label} as unique, but every row would get "
         message += "the same default, which Django computes only once"
         if _has_rows(walk, table, message, more_than=1):
@@ -255,7 +260,7 @@ def _rows_accept(
                 column=column,
             )
     check = field.db_parameters(connection=walk.connection)["check"]
-    if check and (default is not None or field.has_db_default()):
+    if check and (default is not None or (field.has_db_default() and not is_null(field))):
         _default_passes(walk, table, field, default, str(check))
 
 

@@ -27,6 +27,7 @@ from opsmigrate.sql.expressions import (
     operators_named_in,
     parse_expression,
 )
+from opsmigrate.sql.never_null import never_null
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # What a constant in quotes is, until something says what it stands for.
@@ -34,7 +35,7 @@ UNTYPED = ("unknown", "text")
 INVALID_VALUE = "22"
 # Functions by pg_proc.provolatile: ADD COLUMN calls those that are not volatile, and the planner of
 # an UPDATE those that are immutable.
-ADDED, PLANNED = "is", "i"
+ADDED, PLANNED, EVERY = "is", "i", "isv"
 OTHERS = """
 SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND NOT (
     provolatile::text = ANY(%s::text[]) AND pronamespace = 'pg_catalog'::regnamespace)
@@ -119,6 +120,29 @@ def expression_fits(
     elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
         what = f"the default of {table.label}.{column} becomes {type_} in each row"
         walk.ledger.mark_undecided(f"whether {what}: it is computed for each")
+
+
+def gives_value(walk: SchemaWalk, field: Field[Any, Any], default: object) -> bool | None:
+    """Return whether a field's default is a value, not NULL; None where that is not known.
+
+    `default` is Django's, UNKNOWN where only the project's code knows it.
+    """
+    if not field.has_db_default():
+        return None if default == UNKNOWN else default is not None
+    editor: Any = walk.connection.schema_editor()
+    text = _composed(walk, *editor.db_default_sql(field))
+    if text is None:
+        return None
+    if calls_only(walk, text, EVERY) and never_null(parse_expression(text)):
+        return True
+    if calls_others(walk, text) or not calls_only(walk, text, ADDED):
+        return None
+    try:
+        with transaction_as_project(walk.connection, "READ ONLY") as cursor:
+            return not _asked(cursor, sql.SQL("({}) IS NULL").format(sql.SQL(text)))
+    except Error:
+        # That it cannot be computed is reported by itself.
+        return None
 
 
 def require_value_fits(

@@ -43,6 +43,11 @@ def is_constant(field: "Field[Any, Any]") -> bool:
     )
 
 
+def is_null(field: "Field[Any, Any]") -> bool:
+    """Return whether the database's default is NULL, as the migration writes it."""
+    return is_constant(field) and getattr(field.db_default, "value", field.db_default) is None
+
+
 def is_computed(field: "Field[Any, Any]") -> bool:
     """Return whether the database's default is an expression, of which nothing is known."""
     return field.has_db_default() and not (is_constant(field) or is_new_each(field))

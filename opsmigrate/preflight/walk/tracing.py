@@ -338,8 +338,7 @@ class TracingEditor(DatabaseSchemaEditor):
             default = None
             if not (new_field.null or new_field.has_db_default()):
                 default = self.effective_default(new_field)
-            known = None if default == UNKNOWN else default
-            alter_null(self.walk, table, new_field, known)
+            alter_null(self.walk, table, new_field, default)
         real: Any = super()
         return real._alter_column_null_sql(model, old_field, new_field)
 

@@ -33,7 +33,13 @@ from opsmigrate.preflight.interpret.rewriting import require_no_column_of, requi
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
-from opsmigrate.preflight.interpret.values import ask_domain, ask_length, may_fail_to_become
+from opsmigrate.preflight.interpret.values import (
+    ask_domain,
+    ask_length,
+    has_value,
+    may_fail_to_become,
+    may_raise,
+)
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -169,16 +175,18 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     # It is computed at once; what is volatile, or generated, for each row.
     kind = "cast" if column.generated or value.volatility == "v" else "default"
     if relation.kind == "r" and not column.generated:
-        _ask_number(step, relation, column, definition.default, kind)
+        _ask_value(step, relation, column, definition.default, kind)
     if not value.null:
         ask_length(step, table, column, kind)
-    if definition.not_null and (column.generated or value.null or not value.constant):
+    if definition.not_null and (column.generated or not has_value(step.schema, definition.default)):
         _ask(step, table, column.name)
 
 
-def _ask_number(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
+def _ask_value(step: Step, table: Relation, column: Column, node: Any, kind: str) -> None:
     value = typed(Place(schema=step.schema, table=None, word="default"), node)
-    if may_fail_to_become(value.type, base_type(step.schema, column.type)):
+    # Whether a sequence is used up is not asked.
+    raises = may_raise(step.schema, node) and "nextval" not in value.calls
+    if raises or may_fail_to_become(value.type, base_type(step.schema, column.type)):
         step.effects.questions.append(Question(sqlstate="22", kind=kind, relation=table.name))
 
 

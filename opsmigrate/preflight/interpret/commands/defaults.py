@@ -29,7 +29,8 @@ def is_nothing(schema: Schema, column: Column, value: Typed) -> bool:
     if not value.null or column.generated:
         return False
     facts = facts_of(schema, column.type)
-    return column.type == without_modifier(column.type) and not (facts and facts.kind == "d")
+    bare = column.type in ("bpchar", without_modifier(column.type))
+    return bare and not (facts and facts.kind == "d")
 
 
 def _prepare_default(altering: Altering, table: Name, command: Any) -> None:
