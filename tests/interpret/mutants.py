@@ -160,6 +160,8 @@ def noticed(case: Case | Told, *, anew: bool) -> str | None:
         return "unread"
     if _is_foretold(each, case.claimed[1]) and not _is_foretold(each, found.effects):
         return "no longer foretold"
+    if _is_refused(each, case.claimed[1]) and not _is_refused(each, found.effects):
+        return "no longer certain"
     if found.unknown is not None and not case.unknown:
         return "unknown"
     return "rights" if _needs_others(case, found.effects) else None
@@ -174,6 +176,12 @@ def _is_foretold(each: Executed, effects: Effects) -> bool:
     refused = [effects.refusal.sqlstate] if effects.refusal is not None else []
     states = (*refused, *(question.sqlstate for question in effects.questions))
     return state is not None and effects.unknown is None and state.startswith(states)
+
+
+def _is_refused(each: Executed, effects: Effects) -> bool:
+    """Return whether what the server raised was certain, and no question to the rows."""
+    refusal = effects.refusal
+    return refusal is not None and refusal.certain and refusal.sqlstate == each.happened.sqlstate
 
 
 def _needs_others(case: Case, effects: Effects) -> bool:
