@@ -322,7 +322,7 @@ def _constraints_by_table(
                 references or None,
                 validated,
                 _names(columns.get(references, NOTHING), to_keys) if to_keys else (),
-                index if kind == "f" else None,
+                index,
                 *rest,
             )
         )

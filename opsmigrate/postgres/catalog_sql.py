@@ -36,9 +36,12 @@ SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.
        c.may_reference OR c.is_table AND a.attacl IS NOT NULL
            AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
        a.attinhcount > 0, a.attgenerated = 'v',
-       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END, k.conname
+       CASE WHEN a.attcollation <> 0 AND NOT (
+                a.attcollation = 'pg_catalog."default"'::regcollation
+                AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype))
+            THEN (SELECT o.collname FROM pg_collation o JOIN pg_type t ON t.oid = a.atttypid
+                  WHERE o.oid = a.attcollation AND o.oid <> t.typcollation) END, k.conname
 FROM pg_attribute a JOIN c ON c.oid = a.attrelid
-JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
 LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.conkey[1] = a.attnum
     AND k.contype = 'n' AND k.convalidated AND NOT k.connoinherit
 WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -46,10 +49,10 @@ WHERE a.attnum > 0 AND NOT a.attisdropped
 # Most of PostgreSQL 18's say no more than that a column is NOT NULL: those are in COLUMNS.
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
-       x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit,
+       CASE WHEN k.contype = 'f' THEN (SELECT relname FROM pg_class WHERE oid = k.conindid) END,
+       k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit,
        k.conparentid <> 0
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
-LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0 AND (k.contype <> 'n' OR k.connoinherit OR NOT k.convalidated)
     AND {of_users}
 """
@@ -77,6 +80,10 @@ CROSS JOIN LATERAL pg_identify_object(
     coalesce(g.oid, d.objid), 0) w
 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
   AND {of_users}
+  -- What is most of it is left out at once: constraints, and indexes on plain columns.
+  AND d.classid <> 'pg_constraint'::regclass
+  AND (d.classid <> 'pg_class'::regclass OR d.objid = d.refobjid OR d.objid IN (
+           SELECT indexrelid FROM pg_index WHERE indpred IS NOT NULL OR indexprs IS NOT NULL))
   AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
                      'pg_publication_rel'::regclass)
        OR d.classid = 'pg_rewrite'::regclass AND EXISTS (
@@ -87,9 +94,7 @@ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
        OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
            SELECT FROM pg_attrdef a
            WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)
-       OR d.classid = 'pg_class'::regclass AND EXISTS (
-           SELECT FROM pg_index i
-           WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
+       OR d.classid = 'pg_class'::regclass AND d.objid <> d.refobjid)
 """
 # A table makes a type of its name; a type of that name is in its way.
 TYPE_NAMES = """
