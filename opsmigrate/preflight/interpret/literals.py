@@ -82,7 +82,7 @@ def _integer(text: str, base: str) -> str | bool | None:
 
 def _number(text: str, base: str) -> str | bool | None:
     if not NUMBER.fullmatch(text):
-        return None if text.isalpha() or OTHER_NUMBER.search(text) else INVALID
+        return None if OTHER_NUMBER.search(text) else INVALID
     # A number that none of the types is too small for.
     return True if len(text) < 30 and "e" not in text.lower() else None
 
