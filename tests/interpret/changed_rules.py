@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import opsmigrate.preflight.interpret as package
 
-ASKS = (".questions", "ask_", "_ask(", ".scans", "kinds.append")
 FOLDER = Path(str(package.__file__)).parent
 # What reads the catalog, and what only holds values.
 NOT_RULES = {"schema", "effects", "reading", "schema_sql", "system", "dependency_sql", "__init__"}
@@ -31,6 +30,7 @@ UNSEEN = (
     ".runs_code",
     ".writes_rows",
     ".concurrently",
+    ".computed",
     "_scan(",
     "_keep(",
 )
@@ -97,11 +97,6 @@ def _first_line(statement: ast.stmt) -> int:
     return min(each.lineno for each in ast.walk(statement.test) if isinstance(each, ast.Name))
 
 
-def _only_asks(statement: ast.If) -> bool:
-    words = [ast.unparse(each) for each in statement.body]
-    return not statement.orelse and all(any(ask in each for ask in ASKS) for each in words)
-
-
 def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
     words = ast.unparse(statement).splitlines()[0][:90]
     # What it names is still named: a function within has the same variables of the one around it.
@@ -117,8 +112,7 @@ def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
                 weaker.value.args[-1] = mode_  # type: ignore[attr-defined]
                 yield f"weaker {words}", weaker
         case ast.If():
-            # To ask the rows more than is needed is nothing that a server contradicts.
-            for value in (False,) if _only_asks(statement) else (True, False):
+            for value in (True, False):
                 forced = copy.copy(statement)
                 either = ast.Or() if value else ast.And()
                 test = ast.BoolOp(op=either, values=[ast.Constant(value), statement.test])

@@ -164,6 +164,8 @@ def noticed(case: Case | Told, *, anew: bool) -> str | None:
         return "no longer certain"
     if found.unknown is not None and not case.unknown:
         return "unknown"
+    if each.happened.sqlstate is None and _asked(found.effects) - _asked(case.claimed[1]):
+        return "asks more"
     return "rights" if _needs_others(case, found.effects) else None
 
 
@@ -176,6 +178,10 @@ def _is_foretold(each: Executed, effects: Effects) -> bool:
     refused = [effects.refusal.sqlstate] if effects.refusal is not None else []
     states = (*refused, *(question.sqlstate for question in effects.questions))
     return state is not None and effects.unknown is None and state.startswith(states)
+
+
+def _asked(effects: Effects) -> set[tuple[Any, ...]]:
+    return {(each.sqlstate, each.kind, each.relation) for each in effects.questions}
 
 
 def _is_refused(each: Executed, effects: Effects) -> bool:

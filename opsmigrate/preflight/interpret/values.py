@@ -114,10 +114,11 @@ def _has_length(schema: Schema, type_: str) -> bool:
 
 def has_value(schema: Schema, node: Any) -> bool:
     """Return whether an expression without columns never gives NULL."""
-    others = {each.name.name for each in schema.functions}
-    for name in OPERATORS:
-        if any(each.schema != SYSTEM for each in schema.system.operators.get(name, ())):
-            others.add(name)
+    operators = schema.system.operators
+    others = {
+        *(each.name.name for each in schema.functions),
+        *(each for each in OPERATORS if {one.schema for one in operators.get(each, ())} - {SYSTEM}),
+    }
     return never_null(node, others)
 
 

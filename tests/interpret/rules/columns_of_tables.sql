@@ -205,3 +205,6 @@ CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b int DEF
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b int DEFAULT ('x'::text)::int
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b int DEFAULT sqrt(-1)
 CREATE TABLE zr (a int); ALTER TABLE zr ADD b int DEFAULT 1/0
+ALTER TABLE alone ADD zi uuid NOT NULL DEFAULT '2f2cc0d0-5f4b-4b0e-9d3b-6d0f8c3f0a11'
+CREATE TABLE zr (a int); INSERT INTO zr VALUES (3); CREATE INDEX ON zr ((10 / (a - 2))); ALTER TABLE zr ALTER a TYPE bigint USING 2
+CREATE TABLE zr (a text, b text); INSERT INTO zr SELECT 'x', string_agg(md5(g::text), '') FROM generate_series(1, 300) g; CREATE INDEX ON zr (a); ALTER TABLE zr ALTER a TYPE text USING b
