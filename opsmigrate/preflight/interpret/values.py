@@ -177,9 +177,8 @@ def _may_be_refused(schema: Schema, column: Column) -> bool:
 
 def ask_index(step: Step, table: Relation, index: Index) -> None:
     """Note what building an index may raise for the values: as computed, and by their length."""
-    for text in (*(key.expression for key in index.keys), index.predicate):
-        if text is not None:
-            ask_expression(step, table, parse_expression(text))
+    for text in filter(None, (*(key.expression for key in index.keys), index.predicate)):
+        ask_expression(step, table, parse_expression(text))
     columns = _columns(index)
     if index.method == "btree" and any(_is_long(table, name) for name in columns):
         step.effects.questions.append(
