@@ -27,6 +27,11 @@ WITH_SYSTEM_COLUMNS = "rpmfS"
 ADDS_COLUMNS_FIRST = 170_000
 
 
+def is_of_system(table: Relation, column: str) -> bool:
+    """Return whether a relation has a column of this name that is the system's."""
+    return column in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS
+
+
 class Pass(IntEnum):
     """The order in which subcommands run, whatever theirs in the statement."""
 
@@ -116,7 +121,7 @@ class Altering:
         """Return a column; refuse the statement where there is none, or it is the system's."""
         found = self.relation(table).columns.get(name)
         if found is None:
-            if name in SYSTEM_COLUMNS and self.relation(table).kind in WITH_SYSTEM_COLUMNS:
+            if is_of_system(self.relation(table), name):
                 self.refuse("0A000", "system-column", table, column=name)
             self.refuse("42703", "missing-column", table, column=name)
         return found

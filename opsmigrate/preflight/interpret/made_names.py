@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from opsmigrate.postgres.names import LONGEST_NAME
-from opsmigrate.preflight.interpret.schema import Index, Relation, Schema
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation, Schema
 from opsmigrate.sql.names import Name, chosen_name
 
 # pg_constraint.contype -> how the name of its index ends.
@@ -14,8 +15,19 @@ LABELS = {"p": "pkey", "u": "key", "x": "excl"}
 
 def has_constraint(table: Relation, name: str) -> bool:
     """Return whether a table has a constraint of this name; constraint triggers are some too."""
-    trigger = table.triggers.get(name)
-    return name in table.constraints or (trigger is not None and trigger.constraint)
+    of_triggers = (each.of_constraint for each in table.triggers.values())
+    return name in table.constraints or name in of_triggers
+
+
+def constraint_named(table: Relation, name: str) -> Constraint | None:
+    """Return a table's constraint; raise UnknownError for that of a constraint trigger.
+
+    Of such a one nothing but its name is known.
+    """
+    found = table.constraints.get(name)
+    if found is None and has_constraint(table, name):
+        raise UnknownError("the constraint of a constraint trigger", table.name)
+    return found
 
 
 def constraint_names(schema: Schema, namespace: str) -> frozenset[str]:
@@ -31,7 +43,8 @@ def _constraint_names(schema: Schema, namespace: str) -> Iterator[str]:
     for relation in schema.relations.values():
         if relation.name.schema == namespace:
             yield from relation.constraints
-            yield from (each.name for each in relation.triggers.values() if each.constraint)
+            of_triggers = (each.of_constraint for each in relation.triggers.values())
+            yield from filter(None, of_triggers)
     for type_ in schema.types.values():
         if type_.name.schema == namespace:
             yield from type_.checks

@@ -8,6 +8,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type, visible_type
+from opsmigrate.preflight.interpret.made_names import constraint_named
 from opsmigrate.preflight.interpret.schema import Relation, Signature
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import Thing
@@ -66,6 +67,8 @@ def find_part(step: Step, kind: str, node: Any, *, missing_ok: bool = False) -> 
     # Of a composite type, columns are all that there may be.
     if table.kind == "c" and kind != "column":
         step.refuse("42809", "not-a-table", relation=table.name)
+    if kind == "constraint":
+        constraint_named(table, parts[-1])
     if parts[-1] not in getattr(table, FIELDS[kind]):
         if missing_ok:
             return None

@@ -314,7 +314,7 @@ def _keys(read: _Catalog, row: Row) -> Iterable[Key]:
 
 def _trigger(read: _Catalog, row: Row) -> Trigger:
     _, name, schema, function, type_, columns, enabled, when, constraint, *rest = row
-    deferrable, deferred, parent = rest
+    deferrable, deferred, parent, constraint_name = rest
     return Trigger(
         name=name,
         function=Name(schema, function),
@@ -326,6 +326,7 @@ def _trigger(read: _Catalog, row: Row) -> Trigger:
         deferrable=deferrable,
         deferred=deferred,
         parent=read.names[parent] if parent else None,
+        constraint_name=constraint_name,
     )
 
 

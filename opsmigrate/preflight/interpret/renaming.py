@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.schema import (
     Index,
     Relation,
     Schema,
+    Trigger,
     Use,
 )
 from opsmigrate.preflight.interpret.thing import Thing, things_renamed
@@ -185,9 +186,7 @@ def rename_part(schema: Schema, kind: str, table: Name, pair: tuple[str, str]) -
     own = schema.relations[table]
     parts: dict[str, Any] = {}
     for name, each in getattr(own, field).items():
-        # Of a rule nothing is known but what it is on.
-        named = each if kind == "rule" else replace(each, name=new if name == old else name)
-        parts[new if name == old else name] = named
+        parts[new if name == old else name] = _called(each, new) if name == old else each
     changes: dict[str, Any] = {field: parts}
     change = _naming(schema, Name(table.schema, old), Name(table.schema, new))
     schema = schema.with_relation(replace(own, **changes))
@@ -204,6 +203,14 @@ def rename_part(schema: Schema, kind: str, table: Name, pair: tuple[str, str]) -
             schema.dependencies, lambda each: each._replace(part=new) if each == thing else each
         ),
     )
+
+
+def _called(part: Any, name: str) -> Any:
+    if isinstance(part, Trigger):
+        kept = part.of_constraint
+        return replace(part, name=name, constraint_name=kept if kept and kept != name else "")
+    # Of a rule nothing is known but what it is on.
+    return part if isinstance(part, str) else replace(part, name=name)
 
 
 def _each(schema: Schema, change: Callable[[Relation], Relation]) -> Schema:

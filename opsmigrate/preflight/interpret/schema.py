@@ -111,7 +111,10 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """A trigger that somebody made; `when` says that it has a condition, `type` is tgtype."""
+    """A trigger that somebody made; `when` says that it has a condition, `type` is tgtype.
+
+    That of a constraint trigger may be called otherwise: only the trigger is renamed.
+    """
 
     name: str
     function: Name
@@ -123,6 +126,13 @@ class Trigger:
     deferrable: bool = False
     deferred: bool = False
     parent: Name | None = None
+    # What its constraint is called, where that is not its own name.
+    constraint_name: str = ""
+
+    @property
+    def of_constraint(self) -> str | None:
+        """Return the name of its constraint, None where it has none."""
+        return (self.constraint_name or self.name) if self.constraint else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,7 +135,8 @@ SELECT t.tgrelid, t.tgname::text, s.nspname::text, p.proname::text, t.tgtype::in
              JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = u.key ORDER BY number),
        t.tgenabled::text, t.tgqual IS NOT NULL, t.tgconstraint <> 0, t.tgdeferrable,
        t.tginitdeferred,
-       (SELECT o.tgrelid FROM pg_trigger o WHERE o.oid = t.tgparentid)
+       (SELECT o.tgrelid FROM pg_trigger o WHERE o.oid = t.tgparentid),
+       coalesce(nullif(k.conname, t.tgname)::text, '')
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN n ON n.oid = c.relnamespace
 JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace s ON s.oid = p.pronamespace
 LEFT JOIN pg_constraint k ON k.oid = t.tgconstraint

@@ -95,6 +95,8 @@ def _descend(altering: Altering, table: Name, made: Constraint) -> None:
         altering.lock(child)
         relation = altering.relation(child)
         known = relation.constraints.get(made.name)
+        if known is None and has_constraint(relation, made.name):
+            altering.refuse("42710", "constraint-name-taken", child, name=made.name)
         if known is None:
             step.put(relation.with_constraint(replace(made, local=False, parents=1)))
             ask_check(step, relation, made)

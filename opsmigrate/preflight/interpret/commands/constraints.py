@@ -32,6 +32,7 @@ from opsmigrate.preflight.interpret.commands.not_null import (
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.made_names import constraint_named
 from opsmigrate.preflight.interpret.schema import Constraint
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -120,7 +121,7 @@ def _add_mode(command: Any) -> str:
 
 
 def _find(altering: Altering, table: Name, name: str) -> Constraint:
-    found = altering.relation(table).constraints.get(name)
+    found = constraint_named(altering.relation(table), name)
     if found is None:
         altering.refuse("42704", "missing-constraint", table, name=name)
     return found

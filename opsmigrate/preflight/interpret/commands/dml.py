@@ -7,7 +7,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, is_of_system
 from opsmigrate.preflight.interpret.commands.row_effects import (
     DELETE,
     EVENTS,
@@ -290,7 +290,7 @@ def _check_columns(step: Step, table: Relation, node: Any) -> None:
         return
     names = {table.name.name, as_stored(node.relation.alias.aliasname)}
     for parts in references(node):
-        if parts[-1] == "*" or parts[-1] in table.columns or parts[-1] in SYSTEM_COLUMNS:
+        if parts[-1] == "*" or parts[-1] in table.columns or is_of_system(table, parts[-1]):
             continue
         if len(parts) == 1 and parts[0] not in names:
             step.refuse("42703", "missing-column", relation=table.name, column=parts[0])

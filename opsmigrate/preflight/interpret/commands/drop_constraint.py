@@ -11,6 +11,7 @@ from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.made_names import constraint_named
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.thing import constraint as thing_of
 from opsmigrate.sql.names import Name
@@ -32,7 +33,7 @@ def prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     cascade = label(command, "behavior") == "DROP_CASCADE"
 
     def run() -> None:
-        found = altering.relation(table).constraints.get(name)
+        found = constraint_named(altering.relation(table), name)
         if found is None:
             if not command.missing_ok:
                 altering.refuse("42704", "missing-constraint", table, name=name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass, is_of_system
 from opsmigrate.preflight.interpret.commands.objects import (
     IN_SCHEMA,
     KINDS,
@@ -188,7 +188,7 @@ def _require_privileges(step: Step, table: Relation, node: Any) -> None:
         for name in (as_stored(word.string.sval) for word in each.access_priv.cols):
             if table.kind == "S":
                 raise UnknownError("the columns of a sequence", table.name)
-            if name not in table.columns and name not in SYSTEM_COLUMNS:
+            if name not in table.columns and not is_of_system(table, name):
                 step.refuse("42703", "missing-column", relation=table.name, column=name)
 
 

@@ -25,7 +25,11 @@ from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import opened, relation_of
-from opsmigrate.preflight.interpret.made_names import parts_of_index_name, relation_name
+from opsmigrate.preflight.interpret.made_names import (
+    has_constraint,
+    parts_of_index_name,
+    relation_name,
+)
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import columns_used_by, same_expression
@@ -166,12 +170,15 @@ def _need_functions(step: Step, parent: Relation) -> None:
 def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
     own = step.known(table)
     copies = {
-        each.name: replace(each, parent=parent.name)
+        each.name: replace(each, parent=parent.name, constraint_name="")
         for each in parent.triggers.values()
         if each.type & ROW
     }
     if taken := copies.keys() & own.triggers.keys():
         step.refuse("42710", "name-taken", relation=table, name=min(taken))
+    for name, each in copies.items():
+        if each.constraint and has_constraint(own, name):
+            step.refuse("23505", "name-taken", relation=table, name=name)
     step.put(replace(own, triggers={**own.triggers, **copies}))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret import renaming, renaming_types
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, is_of_system
 from opsmigrate.preflight.interpret.commands.objects import need_of_another_name
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
@@ -20,6 +20,7 @@ from opsmigrate.preflight.interpret.lookup import (
     relation_of,
     visible_type,
 )
+from opsmigrate.preflight.interpret.made_names import constraint_named, has_constraint
 from opsmigrate.preflight.interpret.named import (
     DOMAIN,
     ROUTINES,
@@ -157,8 +158,7 @@ def _column_of(
     old, new = pair
     own = table.columns.get(old)
     if own is None:
-        of_system = old in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS
-        state = "0A000" if of_system else "42703"
+        state = "0A000" if is_of_system(table, old) else "42703"
         step.refuse(state, "missing-column", relation=table.name, column=old)
     if own.parents > sum(parent in within for parent in table.parents):
         step.refuse("42P16", "inherited", relation=table.name, column=old)
@@ -179,7 +179,7 @@ def _constraint(step: Step, node: Any, new: str) -> None:
         step.refuse("42809", "wrong-kind", relation=table.name)
     old = as_stored(node.subname)
     step.effects.need("OWNER", "relation", table.name)
-    own = table.constraints.get(old)
+    own = constraint_named(table, old)
     if own is None:
         step.refuse("42704", "missing-constraint", relation=table.name, name=old)
     children = children_of(step.schema, table.name)
@@ -212,7 +212,7 @@ def _constraint_of(
             step.refuse("42P07", "name-taken", relation=table.name, name=new)
         renamed = (own.index, new)
         step.schema = renaming.rename_part(step.schema, "index", table.name, renamed)
-    if new in table.constraints:
+    if has_constraint(table, new):
         step.refuse("42710", "name-taken", relation=table.name, name=new)
     step.schema = renaming.rename_part(step.schema, "constraint", table.name, pair)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import is_of_system
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_relation, find_type, home_of
 from opsmigrate.preflight.interpret.named import name_parts, relation_named
@@ -169,8 +169,7 @@ def _owned(step: Step, sequence: Relation, facts: SequenceFacts, options: Option
         step.refuse("42809", "wrong-kind", relation=table.name)
     if table.owner != sequence.owner or table.name.schema != sequence.name.schema:
         step.refuse("55000", "other-owner", relation=table.name)
-    is_systems = parts[-1] in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS
-    if parts[-1] not in table.columns and not is_systems:
+    if parts[-1] not in table.columns and not is_of_system(table, parts[-1]):
         step.refuse("42703", "missing-column", relation=table.name, column=parts[-1])
     return replace(facts, owner=(table.name, parts[-1]))
 

@@ -86,8 +86,8 @@ def _named(schema: Schema, home: str, name: str) -> list[bool]:
     """Return whether each of the constraints of this name is deferrable."""
     tables = [each for each in schema.relations.values() if each.name.schema == home]
     keys = [each.constraints[name].deferrable for each in tables if name in each.constraints]
-    triggers = [each.triggers[name] for each in tables if name in each.triggers]
-    return keys + [each.deferrable for each in triggers if each.constraint]
+    triggers = [trigger for each in tables for trigger in each.triggers.values()]
+    return keys + [each.deferrable for each in triggers if each.of_constraint == name]
 
 
 def transaction(step: Step, node: Any) -> None:

@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
+from opsmigrate.preflight.interpret.made_names import has_constraint
 from opsmigrate.preflight.interpret.mentions import named_in
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Signature, Trigger
@@ -72,7 +73,7 @@ def _put(step: Step, table: Name, trigger: Trigger, reads: Reads, *, replaces: b
         not replaces or former.constraint or former.parent != trigger.parent
     ):
         step.refuse("42710", "name-taken", relation=table, name=trigger.name)
-    if trigger.constraint and trigger.name in own.constraints:
+    if trigger.constraint and has_constraint(own, trigger.name):
         # It makes a constraint, of which only the catalog says that there is one.
         step.refuse("23505", "name-taken", relation=table, name=trigger.name)
     thing = Thing("trigger", table, trigger.name)
