@@ -10,11 +10,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
-from django.db.models import BaseConstraint, Field, Index, Model
+from django.db.models import BaseConstraint, CheckConstraint, Field, Index, Model
 
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import is_qualified
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.checks_of_new_tables import new_check_fits
 from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import add_column, drop_column, require_generated
@@ -218,8 +219,11 @@ class TracingEditor(DatabaseSchemaEditor):
                     database_default_fits(self.walk, table, field, type_, computed="")
             for field in filter(is_generated, model._meta.local_fields):
                 require_generated(self.walk, table, field)
-            for constraint in filter(is_exclusion, model._meta.constraints):
-                require_exclusion(self.walk, model, constraint, self)
+            for constraint in model._meta.constraints:
+                if is_exclusion(constraint):
+                    require_exclusion(self.walk, model, constraint, self)
+                elif isinstance(constraint, CheckConstraint) and not deferred:
+                    new_check_fits(self.walk, model, constraint, self)
             super().create_model(model)
             # Beside a column whose default has a parameter, Django keeps what it leaves out as the
             # statement "None" (BaseDatabaseSchemaEditor.table_sql).
