@@ -19,6 +19,7 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
 from opsmigrate.preflight.walk.few_columns import require_few_columns
+from opsmigrate.preflight.walk.generated_columns import refuse_virtual
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_methods import require_method
@@ -133,6 +134,7 @@ def _duplicates(
 ) -> Probe | None:
     parts = statement.parts
     condition = str(parts.get("condition") or "")
+    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
     if keys := keys_of(parts["columns"]):
         if any(key.operators and key.operators not in PATTERNS for key in keys):
             return None
@@ -140,9 +142,8 @@ def _duplicates(
         if calls_others(walk, texts):
             return None
         named = walk.columns_in(table, texts + condition)
-        return same_expressions(table, texts, condition, named)
+        return same_expressions(table, texts, condition, named, nulls_distinct=distinct)
     named = walk.columns_in(table, condition)
-    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
     return duplicates(table, columns, condition, named=named, nulls_distinct=distinct)
 
 
@@ -153,17 +154,11 @@ def _add_index(
     columns = _columns(statement.parts["columns"])
     walk.require_free_name(table, name)
     there = [walk.require_column(table, column, f"index {name}") for column in columns]
-    for column in sorted(table.virtual.intersection(columns)):
-        walk.ledger.find(
-            "computed-column",
-            f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
-            hint="store the field: db_persist=True",
-            table=table.label,
-            column=column,
-            name=name,
-        )
     include = _include(statement)
     expressions = keys_of(statement.parts["columns"])
+    text = " ".join([*(key.text for key in expressions), str(statement.parts.get("condition"))])
+    named = (*columns, *include, *walk.columns_in(table, text))
+    refuse_virtual(walk, table, f"index {name}", named)
     keys = len(columns) or len(expressions)
     require_few_columns(walk.ledger, table, name, keys + len(include))
     if all(there):

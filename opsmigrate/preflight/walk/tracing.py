@@ -18,12 +18,13 @@ from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_co
 from opsmigrate.preflight.walk.checks_of_new_tables import new_check_fits
 from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
-from opsmigrate.preflight.walk.columns import add_column, drop_column, require_generated
+from opsmigrate.preflight.walk.columns import add_column, drop_column
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.default_values import database_default_fits
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_auto, is_generated
+from opsmigrate.preflight.walk.generated_columns import require_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
