@@ -36,6 +36,7 @@ from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_ex
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
 from opsmigrate.preflight.walk.inherited_not_null import require_own_not_null
+from opsmigrate.preflight.walk.null_of_json import stays_not_null
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     fails_on_rows,
@@ -113,6 +114,7 @@ def alter_type(
                 each.table.values[column] = value if same else cast
             _what_is_on_it_fits(walk, each, column, after)
             _suits_collation(walk, each, old, new, value)
+            stays_not_null(walk, each.table, column, before, after)
         each.table.types[column] = after
 
 

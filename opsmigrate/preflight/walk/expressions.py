@@ -188,10 +188,15 @@ def misfit(
         if state == INSUFFICIENT_PRIVILEGE:
             raise ForbiddenError(first_line(error)) from error
         states = MISFITS if computed else MISFITS[:1]
-        if state == UNDEFINED_OBJECT or not state.startswith(states):
-            return None
-        return first_line(error)
+        # A type or collation that is not there yet may come with the plan.
+        to_come = state == UNDEFINED_OBJECT and not _names_are_there(walk)
+        return None if to_come or not state.startswith(states) else first_line(error)
     return None
+
+
+def _names_are_there(walk: SchemaWalk) -> bool:
+    """Return whether the server knows already each type, collation and configuration to come."""
+    return walk.sees_everything() and not walk.schema.collations
 
 
 def types_of(walk: SchemaWalk, table: SimulatedTable, expressions: str) -> list[str]:
