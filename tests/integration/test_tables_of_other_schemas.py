@@ -11,13 +11,13 @@ from tests.integration.zoo_migrations import migrate
 IN_SCHEMA = """migrations.CreateModel("Den", [("id", models.BigAutoField(primary_key=True))],
     options={"db_table": 'public"."den'}),"""
 RENAMES = {
-    "into it": "migrations.AlterModelTable(\"cage\", 'public\".\"hutch'),",
-    "in quotes": "migrations.AlterModelTable(\"cage\", '\"public\".\"hutch\"'),",
-    "within it": IN_SCHEMA + "migrations.AlterModelTable(\"den\", 'public\".\"hutch'),",
+    "into it": 'migrations.AlterModelTable("cage", \'public"."hutch\'),',
+    "in quotes": 'migrations.AlterModelTable("cage", \'"public"."hutch"\'),',
+    "within it": IN_SCHEMA + 'migrations.AlterModelTable("den", \'public"."hutch\'),',
 }
 STAYS = {
     "out of it": IN_SCHEMA + 'migrations.AlterModelTable("den", "hutch"),',
-    "not at all": IN_SCHEMA + "migrations.AlterModelTable(\"den\", 'public\".\"den'),",
+    "not at all": IN_SCHEMA + 'migrations.AlterModelTable("den", \'public"."den\'),',
     "with the model": IN_SCHEMA + 'migrations.RenameModel("den", "hutch"),',
 }
 
