@@ -14,6 +14,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.default_values import (
+    computed_alike,
     default_fits,
     gives_value,
 )
@@ -140,13 +141,20 @@ def _value(
         if any(table.values.get(column) != live_value(column) for column in named):
             return None
         return sql.SQL("({})::{}").format(sql.SQL(expression), sql.SQL(type_))
-    if default == UNKNOWN or is_computed(field) or _fills_itself(walk, field):
+    if _fills_itself(walk, field):
         return None
-    if field.has_db_default():
-        connection: Any = walk.connection
-        text = connection.ops.compose_sql(*connection.schema_editor().db_default_sql(field))
-        return sql.SQL("({})::{}").format(sql.SQL(text), sql.SQL(in_full(type_)))
-    return constant(default, type_)
+    return _given(walk, field, default)
+
+
+def _given(walk: SchemaWalk, field: Field[Any, Any], default: object) -> Composable | None:
+    """Return the default that every row gets, None where that is not known."""
+    type_ = str(field.db_parameters(connection=walk.connection)["type"])
+    if not field.has_db_default():
+        return None if default == UNKNOWN else constant(default, type_)
+    text = computed_alike(walk, field)
+    if text is None:
+        return None
+    return sql.SQL("({})::{}").format(sql.SQL(text), sql.SQL(in_full(type_)))
 
 
 def _has_number(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> None:
@@ -213,24 +221,20 @@ def _default_passes(
     default: object,
     check: str,
 ) -> None:
-    column, type_ = (
-        column_of(field),
-        field.db_parameters(connection=walk.connection)["type"],
-    )
-    rows = walk.rows(table)
+    column, rows = column_of(field), walk.rows(table)
     if rows == 0:
         return
-    value: Any = None
-    if default is not None:
-        value = holds(walk.connection, check, column, str(type_), default)
-    if rows is None or value is None:
+    value = _given(walk, field, default)
+    passes = None if value is None else holds(walk.connection, check, column, value)
+    if rows is None or passes is None:
         walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} passes CHECK ({check})"
         )
-    elif value is False:
+    elif not passes:
+        shown = "" if default is None else f", {default},"
         walk.ledger.find(
             "check-violated",
-            f"the default of {table.label}.{column}, {default}, does not satisfy CHECK ({check})",
+            f"the default of {table.label}.{column}{shown} does not satisfy CHECK ({check})",
             hint="give the field another default in the migration",
             table=table.label,
             column=column,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -241,15 +240,15 @@ def _nulls(
 
 
 def holds(
-    connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
+    connection: BaseDatabaseWrapper, check: str, column: str, value: Composable
 ) -> bool | None:
     """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
-    query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
-        *(sql.SQL(each.replace("%", "%%")) for each in (check, in_full(type_), quoted(column)))
+    query = sql.SQL("SELECT {} FROM (SELECT {} AS {}) AS found").format(
+        sql.SQL(check), value, sql.Identifier(column)
     )
     try:
         with transaction_as_project(connection, "READ ONLY") as cursor:
-            cursor.execute(query, [value])
+            cursor.execute(query)
             passed: bool | None = cursor.fetchone()[0]
     except Error:
         return None
