@@ -18,6 +18,7 @@ def new_check_fits(
     if table is None:
         return
     check, purpose = str(statement.parts["check"]), f"the check {as_stored(constraint.name)}"
+    table.made_checks[as_stored(constraint.name)] = check
     if require_fit(walk, table, check, purpose, by_row=True, computed=False):
         # But a literal is read at once: '3000000000'::integer.
         words = misfit(walk, table, check, {})

@@ -58,7 +58,9 @@ def require_exclusion(walk: SchemaWalk, model: type[Model], constraint: Any, edi
         method=method,
     )
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
-    _names_no_virtual(walk, table, model, constraint, [*(key.text for key in keys), condition])
+    texts = [*(key.text for key in keys), *filter(None, [condition])]
+    table.made_expressions[name] = tuple(texts)
+    _names_no_virtual(walk, table, model, constraint, texts)
     for key in keys:
         _suits(walk, table, name, key.text, f"{key.text} {key.operator} {key.text}")
         require_operator_class_of_key(walk, table, key, index=name, method=method)

@@ -19,6 +19,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.code_of_others import WHY, calls_others, runs_code
 from opsmigrate.preflight.walk.infallible import cannot_fail
+from opsmigrate.preflight.walk.made_expressions import names_column
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -255,13 +256,41 @@ def holds(
     return passed
 
 
-def live_expressions(
+def expressions_on(
     walk: SchemaWalk, table: SimulatedTable, column: str
 ) -> list[tuple[str, str, str, bool]]:
-    """Return the checks, indexes and statistics objects whose expressions name a live column.
+    """Return the checks, indexes and statistics objects whose expressions name a column.
 
     Of each its name, its kind, the SQL, and whether it holds for every row by now.
     """
+    made = {**table.made_checks, **table.made_expressions}
+    live = [each for each in _live_expressions(walk, table, column) if each[0] not in made]
+    checks = [
+        (name, "check", text, name not in table.not_valid)
+        for name, text in table.made_checks.items()
+        if column in table.constraints.get(name, ("", ()))[1]
+    ]
+    indexes = [
+        (name, "index", ", ".join(texts), True)
+        for name, texts in table.made_expressions.items()
+        if name in table.indexes and any(names_column(text, column) for text in texts)
+    ]
+    return live + checks + indexes
+
+
+def is_decidable(table: SimulatedTable, name: str) -> bool:
+    """Return whether the expression of a check names the columns as the plan does.
+
+    The server wrote that of a live one with the live names.
+    """
+    return name in table.made_checks or all(
+        column == live for column, live in table.origins.items()
+    )
+
+
+def _live_expressions(
+    walk: SchemaWalk, table: SimulatedTable, column: str
+) -> list[tuple[str, str, str, bool]]:
     if table.origin is None:
         return []
     users = {user.kind for user in table.dependents.get(column, ())} & {"index", STATISTICS}

@@ -83,6 +83,23 @@ def _include(statement: Statement) -> tuple[str, ...]:
     return _columns(part.parts["columns"]) if isinstance(part, Statement) else ()
 
 
+def _method(statement: Statement) -> str:
+    using = str(statement.parts.get("using") or "")
+    return using.replace("USING", "").strip().lower() or "btree"
+
+
+def _classes(statement: Statement) -> tuple[str, ...]:
+    return tuple(getattr(statement.parts["columns"], "opclasses", ()))
+
+
+def _condition(statement: Statement) -> str:
+    return str(statement.parts.get("condition") or "").replace(" WHERE ", "", 1)
+
+
+def _nulls_distinct(statement: Statement) -> bool:
+    return "NOT DISTINCT" not in str(statement.parts.get("nulls_distinct") or "")
+
+
 def _create_index(statement: Statement, table: SimulatedTable, walk: SchemaWalk) -> None:
     _add_index(statement, table, walk, unique=False)
 
@@ -134,7 +151,7 @@ def _duplicates(
 ) -> Probe | None:
     parts = statement.parts
     condition = str(parts.get("condition") or "")
-    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
+    distinct = _nulls_distinct(statement)
     if keys := keys_of(parts["columns"]):
         if any(key.operators and key.operators not in PATTERNS for key in keys):
             return None
@@ -156,7 +173,8 @@ def _add_index(
     there = [walk.require_column(table, column, f"index {name}") for column in columns]
     include = _include(statement)
     expressions = keys_of(statement.parts["columns"])
-    text = " ".join([*(key.text for key in expressions), str(statement.parts.get("condition"))])
+    condition, classes = _condition(statement), _classes(statement)
+    text = " ".join([*(key.text for key in expressions), condition])
     named = (*columns, *include, *walk.columns_in(table, text))
     refuse_virtual(walk, table, f"index {name}", named)
     keys = len(columns) or len(expressions)
@@ -170,18 +188,22 @@ def _add_index(
         primary=False,
         valid=True,
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
-        partial=bool(statement.parts.get("condition") or expressions) or not columns,
+        partial=bool(condition or expressions) or not columns,
+        method=_method(statement),
+        special=any(classes),
         include=include,
+        opclasses=classes,
+        nulls_distinct=_nulls_distinct(statement),
     )
+    texts = [*(key.text for key in expressions), *filter(None, [condition])]
+    table.made_expressions[name] = tuple(texts)
     return name
 
 
 def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: str) -> None:
     """Report if the method does not take the columns' types, or an expression or a row."""
     parts = statement.parts
-    columns = _columns(parts["columns"])
-    method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"
-    classes = tuple(getattr(parts["columns"], "opclasses", ()))
+    columns, classes, method = _columns(parts["columns"]), _classes(statement), _method(statement)
     keys = keys_of(parts["columns"])
     if keys and CLASS_INSIDE in str(parts["columns"]):
         walk.ledger.find(
@@ -199,7 +221,7 @@ def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: s
     for number, column in enumerate(() if keys else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(walk, table, column, index=name, method=method, name=operators)
-    condition = str(parts.get("condition") or "").replace(" WHERE ", "", 1)
+    condition = _condition(statement)
     for text in filter(None, (condition, *(key.text for key in keys))):
         if require_fit(walk, table, text, f"index {name}", by_row=True):
             require_no_failure(walk, table, text, f"index {name}")
@@ -249,6 +271,7 @@ def _create_check(statement: Statement, table: SimulatedTable, walk: SchemaWalk)
         if require_no_failure(walk, table, check, f"the check {name}"):
             walk.check_rows(table, question, violations(table, check, columns))
     add_constraint(walk, table, name, CHECK, columns)
+    table.made_checks[name] = check
 
 
 def _drop_constraint(statement: Statement, table: SimulatedTable, walk: SchemaWalk) -> None:

@@ -303,7 +303,9 @@ class SchemaWalk:
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)
         if params["check"]:
-            table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
+            name = generated_name(table.name, column, "check")
+            table.constraints[name] = (CHECK, (column,))
+            table.made_checks[name] = str(params["check"])
 
     def needs_value(self, table: SimulatedTable, given: set[str]) -> list[str]:
         """Return the columns that an INSERT of `given` must name, or cannot."""
