@@ -43,6 +43,7 @@ from opsmigrate.preflight.walk.generated_columns import (
     require_computable,
     require_generated,
 )
+from opsmigrate.preflight.walk.operator_classes import require_keys
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import (
@@ -95,6 +96,7 @@ def add_column(
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
     if field.unique:
+        require_keys(walk, table, (column_of(field),))
         refuse_virtual(walk, table, "a unique constraint", (column_of(field),))
     if field.unique and (field.generated or is_computed(field)):
         walk.check_rows(

@@ -28,6 +28,7 @@ from opsmigrate.preflight.walk.generated_columns import require_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
+from opsmigrate.preflight.walk.operator_classes import require_keys
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.plain_defaults import may_be_called
 from opsmigrate.preflight.walk.referenced_tables import tables_of
@@ -214,6 +215,8 @@ class TracingEditor(DatabaseSchemaEditor):
             # Beside a parameter, constraints are statements of their own (table_sql).
             deferred = any(self.column_sql(model, field)[1] for field in fields)
             table = self.walk.create_table(model, constraints_deferred=deferred)
+            for index in list(table.indexes.values()):
+                require_keys(self.walk, table, index.columns)
             for field in fields:
                 if field.has_db_default():
                     type_ = table.types[column_of(field)]
