@@ -42,7 +42,6 @@ from opsmigrate.preflight.walk.expressions import (
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
 from opsmigrate.preflight.walk.filling import fill, unique_holds
 from opsmigrate.preflight.walk.inherited_not_null import require_own_not_null
-from opsmigrate.preflight.walk.null_of_json import stays_not_null
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     fails_on_rows,
@@ -55,6 +54,7 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import NOT_NULL, PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
+from opsmigrate.preflight.walk.values_lost_to_null import stays_not_null
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, UNPADDED_TEXTS, base, in_full, modifiers
 

@@ -23,7 +23,7 @@ from opsmigrate.preflight.walk.generated_columns import refuse_virtual
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_methods import require_method
-from opsmigrate.preflight.walk.index_rows import require_rows_fit
+from opsmigrate.preflight.walk.index_rows import doubt_long_values, require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import (
     require_operator_class,
     require_operator_class_of_key,
@@ -229,6 +229,8 @@ def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: s
             require_safe_path(walk, table, text, f"index {name}")
     if method == "btree":
         require_rows_fit(walk, table, columns, [key.text for key in keys], _include(statement))
+    elif method in ("brin", "gin"):
+        doubt_long_values(walk, table, columns, method)
     if "CONCURRENTLY" in statement.template and table.kind == "p":
         walk.ledger.find(
             "concurrently-on-partitioned",

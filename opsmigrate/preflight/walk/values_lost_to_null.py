@@ -1,4 +1,4 @@
-"""The null of JSON is a value, until it becomes another type: then it is NULL."""
+"""Values that are NULL in another type: the null of JSON, and the time of infinity."""
 
 from opsmigrate.preflight.walk.probes import nulls
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -9,8 +9,10 @@ from opsmigrate.schema.types import base
 def stays_not_null(
     walk: SchemaWalk, table: SimulatedTable, column: str, before: str, after: str
 ) -> None:
-    """Report values that are one now and become NULL: the null of JSON, as of PostgreSQL 18."""
-    if base(before) == "jsonb" and base(after) != "jsonb" and column in table.not_null:
+    """Report values that are one now and become NULL; the null of JSON does as of PostgreSQL 18."""
+    from_json = base(before) == "jsonb" and base(after) != "jsonb"
+    to_time = base(before).startswith("timestamp ") and base(after).startswith("time ")
+    if (from_json or to_time) and column in table.not_null:
         walk.check_rows(
             table,
             f"whether a value of {table.label}.{column} is NULL as {after}",
