@@ -142,6 +142,11 @@ def _become(
         for each in relation.constraints.values()
         if each.kind == CHECK and not each.validated and each.condition
     }
+    table.made_checks = {
+        each.name: f"({each.condition})"
+        for each in relation.constraints.values()
+        if each.kind == CHECK and each.condition
+    }
     table.dependents = {
         name: users
         for name, users in (
@@ -155,6 +160,11 @@ def _become(
     table.indexes = {
         each.name: _simulated_index(each, known.get(each.name))
         for each in relation.indexes.values()
+    }
+    table.made_expressions = {
+        name: texts
+        for name, each in table.indexes.items()
+        if (texts := tuple(filter(None, (each.expressions, each.predicate))))
     }
 
 

@@ -32,9 +32,15 @@ from opsmigrate.preflight.walk.descendants import (
     note_foreign_tables,
     require_no_other_parent,
 )
-from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
+from opsmigrate.preflight.walk.expressions import (
+    PLAIN,
+    ForbiddenError,
+    expressions_on,
+    is_decidable,
+    misfit,
+)
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
-from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
+from opsmigrate.preflight.walk.filling import fill, unique_holds
 from opsmigrate.preflight.walk.inherited_not_null import require_own_not_null
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
@@ -48,6 +54,7 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import NOT_NULL, PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
+from opsmigrate.preflight.walk.values_lost_to_null import stays_not_null
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, UNPADDED_TEXTS, base, in_full, modifiers
 
@@ -113,6 +120,7 @@ def alter_type(
                 each.table.values[column] = value if same else cast
             _what_is_on_it_fits(walk, each, column, after)
             _suits_collation(walk, each, old, new, value)
+            stays_not_null(walk, each.table, column, before, after)
         each.table.types[column] = after
 
 
@@ -358,7 +366,7 @@ def _expressions_fit(
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.
     """
-    for name, kind, expression, validated in live_expressions(walk, table, column):
+    for name, kind, expression, validated in expressions_on(walk, table, column):
         what = f"the {kind} {name} of {table.label}"
         if calls_others(walk, expression):
             walk.ledger.mark_undecided(f"whether {what} fits {column} as {after}: {WHY}")
@@ -380,7 +388,7 @@ def _expressions_fit(
         if kind == "index":
             require_safe_path(walk, table, expression, what)
         if validated:
-            decidable = kind == "check" and names_are_live(table)
+            decidable = kind == "check" and is_decidable(table, name)
             walk.check_rows(
                 table,
                 f"whether the rows suit {what} with {column} as {after}",

@@ -67,7 +67,7 @@ def bad_casts(
     if predicate is None:
         return None
     where = f"a value in {table.label}.{column}"
-    if explicit and base(new) in UNPADDED_TEXTS:
+    if explicit and base(element(new) if is_array(new) else new) in UNPADDED_TEXTS:
         return rows_where(
             table,
             (column,),

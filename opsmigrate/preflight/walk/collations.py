@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.names import former_name, quoted
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, on_schema
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
@@ -18,19 +19,29 @@ KNOWN = """
 SELECT EXISTS (SELECT FROM pg_collation WHERE CASE %s WHEN 'icu' THEN collname = 'und-x-icu'
                WHEN 'libc' THEN collprovider = 'c' AND collcollate = %s AND collctype = %s END)
 """
+THERE = """
+SELECT FROM pg_collation WHERE collname = %s AND collnamespace = to_regnamespace(quote_ident(%s))
+"""
 IS_DETERMINISTIC = "SELECT bool_and(collisdeterministic) FROM pg_collation WHERE collname = %s"
 
 
 def create_collation(walk: SchemaWalk, operation: Any) -> None:
     """CREATE COLLATION: its name must be free, and the server must have the locale."""
     name, catalog = operation.name, walk.catalog
-    if walk.has_collation(name):
+    if _is_taken(walk, name):
         former = quoted(former_name(name, catalog.collations))
         walk.ledger.find(
             "collation-exists",
             f"the migration creates the collation {name}, which already exists",
             hint="rename the existing one: objects that use it keep it",
             steps=(statement(f"ALTER COLLATION {quoted(name)} RENAME TO {former}"),),
+            name=name,
+        )
+    if operation.provider != "icu" and not operation.deterministic:
+        walk.ledger.find(
+            "unsupported-by-server",
+            f"the collation {name} is nondeterministic, which only those of ICU can be",
+            hint='CreateCollation(…, provider="icu") with a locale of ICU',
             name=name,
         )
     if not catalog.may_create:
@@ -46,6 +57,13 @@ def create_collation(walk: SchemaWalk, operation: Any) -> None:
     if not known:
         walk.ledger.mark_undecided(f"whether the server has the locale {operation.locale}")
     walk.schema.collations[name] = operation.deterministic
+
+
+def _is_taken(walk: SchemaWalk, name: str) -> bool:
+    """Return whether the schema has one of that name; one of PostgreSQL's own is in another."""
+    if name in walk.schema.collations:
+        return walk.schema.collations[name] is not None
+    return bool(seen_by_project(walk.connection, THERE, [name, walk.schema.schema]))
 
 
 def remove_collation(walk: SchemaWalk, name: str) -> None:

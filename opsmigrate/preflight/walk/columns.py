@@ -12,13 +12,10 @@ from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
-from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.default_values import (
-    PLANNED,
-    added_at_once,
+    computed_alike,
     default_fits,
-    expression_fits,
     gives_value,
 )
 from opsmigrate.preflight.walk.dependents import column_in_use, warn_of_cascade, warn_of_views
@@ -32,9 +29,6 @@ from opsmigrate.preflight.walk.descendants import (
 from opsmigrate.preflight.walk.expressions import (
     STATISTICS,
     holds,
-    require_fit,
-    require_no_failure,
-    types_of,
 )
 from opsmigrate.preflight.walk.fields import (
     UNKNOWN,
@@ -44,7 +38,12 @@ from opsmigrate.preflight.walk.fields import (
     is_constant,
     is_null,
 )
-from opsmigrate.preflight.walk.immutability import require_immutable
+from opsmigrate.preflight.walk.generated_columns import (
+    refuse_virtual,
+    require_computable,
+    require_generated,
+)
+from opsmigrate.preflight.walk.operator_classes import require_keys
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import (
@@ -54,7 +53,6 @@ from opsmigrate.preflight.walk.simulated_table import (
     constant,
     live_value,
 )
-from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.schema.types import in_full
 
 # pg_identify_object() calls a generated column by its expression.
@@ -90,17 +88,16 @@ def add_column(
     _rows_accept(walk, table, field, default)
     default_fits(walk, table, field, default)
     _is_in_no_row_elsewhere(walk, table, field, default)
-    if field.generated:
-        expression, purpose = generated_sql(walk.connection, field), _purpose(field)
-        # A virtual column is computed when it is read: ADD COLUMN looks at no row.
-        if require_generated(walk, table, field) and getattr(field, "db_persist", True):
-            require_no_failure(walk, table, expression, purpose, column_of(field))
-            _becomes_its_type(walk, table, field, expression)
+    if field.generated and require_generated(walk, table, field):
+        require_computable(walk, table, field)
     value = _value(walk, table, field, default)
     walk.define_column(table, field)
     add_to_children(walk, table, field, column_of(field))
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
+    if field.unique:
+        require_keys(walk, table, (column_of(field),))
+        refuse_virtual(walk, table, "a unique constraint", (column_of(field),))
     if field.unique and (field.generated or is_computed(field)):
         walk.check_rows(
             table,
@@ -135,58 +132,6 @@ def _gets_a_value(walk: SchemaWalk, field: Field[Any, Any], default: object) -> 
     return default is not None or _fills_itself(walk, field)
 
 
-def require_generated(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> bool:
-    """GENERATED ALWAYS AS: of the row and of nothing else; say whether it fits the columns."""
-    expression, purpose = generated_sql(walk.connection, field), _purpose(field)
-    _uses_no_generated(walk, table, expression, purpose, column_of(field))
-    fits = require_fit(walk, table, expression, purpose)
-    if fits:
-        require_immutable(walk, table, expression, purpose)
-    return fits
-
-
-def _purpose(field: Field[Any, Any]) -> str:
-    return f"the expression of column {column_of(field)}"
-
-
-def _uses_no_generated(
-    walk: SchemaWalk, table: SimulatedTable, expression: str, purpose: str, own: str
-) -> None:
-    others = table.generated - {own}
-    for used in others.intersection(walk.columns_in(table, expression)):
-        walk.ledger.find(
-            "expression-invalid",
-            f"{purpose} uses {used}, which is a generated column of {table.label} itself",
-            hint=f"write the expression of {used} instead of its name",
-            table=table.label,
-            column=used,
-        )
-
-
-def _becomes_its_type(
-    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], expression: str
-) -> None:
-    """Report if a value of the expression cannot be assigned to the column's type."""
-    after = str(field.db_parameters(connection=walk.connection)["type"])
-    if not walk.columns_in(table, expression):
-        # The planner computes a constant, whatever the rows.
-        computed = added_at_once(walk, table) and PLANNED
-        expression_fits(walk, table, column_of(field), after, expression, computed=computed)
-        return
-    for before in types_of(walk, table, expression):
-        if not always_casts(before, after):
-            probe = bad_values(
-                table,
-                walk.columns_in(table, expression),
-                sql.SQL(f"({expression})"),
-                (before, after),
-                column=column_of(field),
-                version=walk.catalog.version,
-            )
-            question = f"whether every value of {table.label}.{column_of(field)} becomes {after}"
-            walk.check_rows(table, question, probe)
-
-
 def _value(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
 ) -> Composable | None:
@@ -198,13 +143,20 @@ def _value(
         if any(table.values.get(column) != live_value(column) for column in named):
             return None
         return sql.SQL("({})::{}").format(sql.SQL(expression), sql.SQL(type_))
-    if default == UNKNOWN or is_computed(field) or _fills_itself(walk, field):
+    if _fills_itself(walk, field):
         return None
-    if field.has_db_default():
-        connection: Any = walk.connection
-        text = connection.ops.compose_sql(*connection.schema_editor().db_default_sql(field))
-        return sql.SQL("({})::{}").format(sql.SQL(text), sql.SQL(in_full(type_)))
-    return constant(default, type_)
+    return _given(walk, field, default)
+
+
+def _given(walk: SchemaWalk, field: Field[Any, Any], default: object) -> Composable | None:
+    """Return the default that every row gets, None where that is not known."""
+    type_ = str(field.db_parameters(connection=walk.connection)["type"])
+    if not field.has_db_default():
+        return None if default == UNKNOWN else constant(default, type_)
+    text = computed_alike(walk, field)
+    if text is None:
+        return None
+    return sql.SQL("({})::{}").format(sql.SQL(text), sql.SQL(in_full(type_)))
 
 
 def _has_number(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> None:
@@ -271,24 +223,20 @@ def _default_passes(
     default: object,
     check: str,
 ) -> None:
-    column, type_ = (
-        column_of(field),
-        field.db_parameters(connection=walk.connection)["type"],
-    )
-    rows = walk.rows(table)
+    column, rows = column_of(field), walk.rows(table)
     if rows == 0:
         return
-    value: Any = None
-    if default is not None:
-        value = holds(walk.connection, check, column, str(type_), default)
-    if rows is None or value is None:
+    value = _given(walk, field, default)
+    passes = None if value is None else holds(walk.connection, check, column, value)
+    if rows is None or passes is None:
         walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} passes CHECK ({check})"
         )
-    elif value is False:
+    elif not passes:
+        shown = "" if default is None else f", {default},"
         walk.ledger.find(
             "check-violated",
-            f"the default of {table.label}.{column}, {default}, does not satisfy CHECK ({check})",
+            f"the default of {table.label}.{column}{shown} does not satisfy CHECK ({check})",
             hint="give the field another default in the migration",
             table=table.label,
             column=column,

@@ -12,7 +12,14 @@ from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.conflict_remedies import KINDS
 from opsmigrate.preflight.walk.conflict_remedies import drop_constraint as drop_constraint_there
 from opsmigrate.preflight.walk.descendants import descendants
-from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_null
+from opsmigrate.preflight.walk.fields import (
+    UNKNOWN,
+    column_of,
+    is_computed,
+    is_constant,
+    is_new_each,
+    value_of_constant,
+)
 from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -107,7 +114,9 @@ def require_inline_target(
     name = as_stored(unquoted(str(called)))
     add_constraint(walk, table, name, FOREIGN_KEY, (column,))
     add_foreign_key(walk, table, name, (column,), to_table, (to_column,), inline=True)
-    if default is not None or (field.has_db_default() and not is_null(field)):
+    if is_constant(field):
+        default = value_of_constant(walk.connection, field)
+    if default is not None or is_computed(field) or is_new_each(field):
         target = walk.schema.table(to_table)
         walk.check_rows(
             table,

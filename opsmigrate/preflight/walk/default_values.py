@@ -16,7 +16,7 @@ from opsmigrate.postgres.search_path import seen_by_project, transaction_as_proj
 from opsmigrate.preflight.walk.casts import castable, too_long_for
 from opsmigrate.preflight.walk.code_of_others import WHY, calls_others, runs_code
 from opsmigrate.preflight.walk.expressions import require_fit, types_of
-from opsmigrate.preflight.walk.fields import UNKNOWN, column_of
+from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_new_each
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
@@ -120,6 +120,20 @@ def expression_fits(
     elif computed and kinds and walk.rows(table) != 0 and not always_casts(kinds[0], type_):
         what = f"the default of {table.label}.{column} becomes {type_} in each row"
         walk.ledger.mark_undecided(f"whether {what}: it is computed for each")
+
+
+def computed_alike(walk: SchemaWalk, field: Field[Any, Any]) -> str | None:
+    """Return the SQL of the database's default, None where it may be another value by then.
+
+    Where each row gets a UUID of its own, another one is as good.
+    """
+    editor: Any = walk.connection.schema_editor()
+    text = _composed(walk, *editor.db_default_sql(field))
+    if text is None or is_new_each(field):
+        return text
+    if calls_others(walk, text) or not calls_only(walk, text, PLANNED):
+        return None
+    return text
 
 
 def gives_value(walk: SchemaWalk, field: Field[Any, Any], default: object) -> bool | None:

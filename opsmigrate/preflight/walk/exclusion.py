@@ -12,8 +12,10 @@ from django.db.models import BaseConstraint, Model
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.walk.expressions import require_fit
+from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.found import keys_of_rows, known, names_of_rows, rows_of
+from opsmigrate.preflight.walk.generated_columns import refuse_virtual
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
@@ -55,21 +57,40 @@ def require_exclusion(walk: SchemaWalk, model: type[Model], constraint: Any, edi
         partial=True,
         method=method,
     )
-    for key in keys:
-        compared = f"{key.text} {key.operator} {key.text}"
-        if require_fit(walk, table, compared, name, by_row=True):
-            require_immutable(walk, table, key.text, name)
-            require_safe_path(walk, table, key.text, name)
-        require_operator_class_of_key(walk, table, key, index=name, method=method)
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
-    if condition and require_fit(walk, table, condition, name, by_row=True):
-        require_immutable(walk, table, condition, name)
-        require_safe_path(walk, table, condition, name)
+    texts = [*(key.text for key in keys), *filter(None, [condition])]
+    table.made_expressions[name] = tuple(texts)
+    _names_no_virtual(walk, table, model, constraint, texts)
+    for key in keys:
+        _suits(walk, table, name, key.text, f"{key.text} {key.operator} {key.text}")
+        require_operator_class_of_key(walk, table, key, index=name, method=method)
+    if condition:
+        _suits(walk, table, name, condition, condition)
     walk.check_rows(
         table,
         f"whether the rows of {table.label} suit {name}",
         _probe(walk, table, keys, condition),
     )
+
+
+def _names_no_virtual(
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    model: type[Model],
+    constraint: Any,
+    texts: list[str],
+) -> None:
+    fields: list[Any] = [model._meta.get_field(name) for name in constraint.include or ()]
+    named = [*map(column_of, fields), *walk.columns_in(table, " ".join(texts))]
+    refuse_virtual(walk, table, f"constraint {constraint.name}", named)
+
+
+def _suits(walk: SchemaWalk, table: SimulatedTable, name: str, expression: str, used: str) -> None:
+    """Report an expression that the index cannot have, or as it is `used` there."""
+    if require_fit(walk, table, used, name, by_row=True):
+        require_no_failure(walk, table, expression, name)
+        require_immutable(walk, table, expression, name)
+        require_safe_path(walk, table, expression, name)
 
 
 def _probe(

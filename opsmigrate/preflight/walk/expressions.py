@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,6 +19,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.code_of_others import WHY, calls_others, runs_code
 from opsmigrate.preflight.walk.infallible import cannot_fail
+from opsmigrate.preflight.walk.made_expressions import names_column
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -188,10 +188,15 @@ def misfit(
         if state == INSUFFICIENT_PRIVILEGE:
             raise ForbiddenError(first_line(error)) from error
         states = MISFITS if computed else MISFITS[:1]
-        if state == UNDEFINED_OBJECT or not state.startswith(states):
-            return None
-        return first_line(error)
+        # A type or collation that is not there yet may come with the plan.
+        to_come = state == UNDEFINED_OBJECT and not _names_are_there(walk)
+        return None if to_come or not state.startswith(states) else first_line(error)
     return None
+
+
+def _names_are_there(walk: SchemaWalk) -> bool:
+    """Return whether the server knows already each type, collation and configuration to come."""
+    return walk.sees_everything() and not walk.schema.collations
 
 
 def types_of(walk: SchemaWalk, table: SimulatedTable, expressions: str) -> list[str]:
@@ -236,28 +241,56 @@ def _nulls(
 
 
 def holds(
-    connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
+    connection: BaseDatabaseWrapper, check: str, column: str, value: Composable
 ) -> bool | None:
     """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
-    query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
-        *(sql.SQL(each.replace("%", "%%")) for each in (check, in_full(type_), quoted(column)))
+    query = sql.SQL("SELECT {} FROM (SELECT {} AS {}) AS found").format(
+        sql.SQL(check), value, sql.Identifier(column)
     )
     try:
         with transaction_as_project(connection, "READ ONLY") as cursor:
-            cursor.execute(query, [value])
+            cursor.execute(query)
             passed: bool | None = cursor.fetchone()[0]
     except Error:
         return None
     return passed
 
 
-def live_expressions(
+def expressions_on(
     walk: SchemaWalk, table: SimulatedTable, column: str
 ) -> list[tuple[str, str, str, bool]]:
-    """Return the checks, indexes and statistics objects whose expressions name a live column.
+    """Return the checks, indexes and statistics objects whose expressions name a column.
 
     Of each its name, its kind, the SQL, and whether it holds for every row by now.
     """
+    made = {**table.made_checks, **table.made_expressions}
+    live = [each for each in _live_expressions(walk, table, column) if each[0] not in made]
+    checks = [
+        (name, "check", text, name not in table.not_valid)
+        for name, text in table.made_checks.items()
+        if column in table.constraints.get(name, ("", ()))[1]
+    ]
+    indexes = [
+        (name, "index", ", ".join(texts), True)
+        for name, texts in table.made_expressions.items()
+        if name in table.indexes and any(names_column(text, column) for text in texts)
+    ]
+    return live + checks + indexes
+
+
+def is_decidable(table: SimulatedTable, name: str) -> bool:
+    """Return whether the expression of a check names the columns as the plan does.
+
+    The server wrote that of a live one with the live names.
+    """
+    return name in table.made_checks or all(
+        column == live for column, live in table.origins.items()
+    )
+
+
+def _live_expressions(
+    walk: SchemaWalk, table: SimulatedTable, column: str
+) -> list[tuple[str, str, str, bool]]:
     if table.origin is None:
         return []
     users = {user.kind for user in table.dependents.get(column, ())} & {"index", STATISTICS}

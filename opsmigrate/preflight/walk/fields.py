@@ -43,6 +43,12 @@ def is_constant(field: "Field[Any, Any]") -> bool:
     )
 
 
+def value_of_constant(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> Any:
+    """Return the one value that the database's default is, as Django hands it to the driver."""
+    value = getattr(field.db_default, "value", field.db_default)
+    return field.get_db_prep_save(value, connection=connection)
+
+
 def is_null(field: "Field[Any, Any]") -> bool:
     """Return whether the database's default is NULL, as the migration writes it."""
     return is_constant(field) and getattr(field.db_default, "value", field.db_default) is None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.preflight.walk.descendants import Member, family
-from opsmigrate.preflight.walk.expressions import live_expressions
+from opsmigrate.preflight.walk.expressions import expressions_on, is_decidable
 from opsmigrate.preflight.walk.fired import fired_by_filling
 from opsmigrate.preflight.walk.probes import ask, duplicates, nulls, points_nowhere, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -74,7 +74,7 @@ def unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
 
 def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Report if the value that is filled in violates a constraint on the column."""
-    live = {each[0]: each[1:] for each in live_expressions(walk, table, column)}
+    live = {each[0]: each[1:] for each in expressions_on(walk, table, column)}
     for name, (kind, columns) in table.constraints.items():
         if kind == CHECK and column in columns and name not in live:
             walk.check_rows(
@@ -84,14 +84,9 @@ def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
         if kind != "check" and (kind != "index" or not table.indexes[name].unique):
             continue
         probe = None
-        if kind == "check" and names_are_live(table):
+        if kind == "check" and is_decidable(table, name):
             probe = violations(table, expression, table.constraints[name][1])
         if probe is not None and not validated:
             # Rows that break it already stay as they are; only those that are filled are checked.
             probe = replace(probe, proves=False)
         walk.check_rows(table, f"whether the default of {table.label}.{column} suits {name}", probe)
-
-
-def names_are_live(table: SimulatedTable) -> bool:
-    """Return whether an expression that the server wrote names the columns as the plan does."""
-    return all(column == live for column, live in table.origins.items())

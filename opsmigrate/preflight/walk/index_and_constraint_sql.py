@@ -19,10 +19,11 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
 from opsmigrate.preflight.walk.few_columns import require_few_columns
+from opsmigrate.preflight.walk.generated_columns import refuse_virtual
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_methods import require_method
-from opsmigrate.preflight.walk.index_rows import require_rows_fit
+from opsmigrate.preflight.walk.index_rows import doubt_long_values, require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import (
     require_operator_class,
     require_operator_class_of_key,
@@ -82,6 +83,23 @@ def _include(statement: Statement) -> tuple[str, ...]:
     return _columns(part.parts["columns"]) if isinstance(part, Statement) else ()
 
 
+def _method(statement: Statement) -> str:
+    using = str(statement.parts.get("using") or "")
+    return using.replace("USING", "").strip().lower() or "btree"
+
+
+def _classes(statement: Statement) -> tuple[str, ...]:
+    return tuple(getattr(statement.parts["columns"], "opclasses", ()))
+
+
+def _condition(statement: Statement) -> str:
+    return str(statement.parts.get("condition") or "").replace(" WHERE ", "", 1)
+
+
+def _nulls_distinct(statement: Statement) -> bool:
+    return "NOT DISTINCT" not in str(statement.parts.get("nulls_distinct") or "")
+
+
 def _create_index(statement: Statement, table: SimulatedTable, walk: SchemaWalk) -> None:
     _add_index(statement, table, walk, unique=False)
 
@@ -133,6 +151,7 @@ def _duplicates(
 ) -> Probe | None:
     parts = statement.parts
     condition = str(parts.get("condition") or "")
+    distinct = _nulls_distinct(statement)
     if keys := keys_of(parts["columns"]):
         if any(key.operators and key.operators not in PATTERNS for key in keys):
             return None
@@ -140,9 +159,8 @@ def _duplicates(
         if calls_others(walk, texts):
             return None
         named = walk.columns_in(table, texts + condition)
-        return same_expressions(table, texts, condition, named)
+        return same_expressions(table, texts, condition, named, nulls_distinct=distinct)
     named = walk.columns_in(table, condition)
-    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
     return duplicates(table, columns, condition, named=named, nulls_distinct=distinct)
 
 
@@ -153,17 +171,12 @@ def _add_index(
     columns = _columns(statement.parts["columns"])
     walk.require_free_name(table, name)
     there = [walk.require_column(table, column, f"index {name}") for column in columns]
-    for column in sorted(table.virtual.intersection(columns)):
-        walk.ledger.find(
-            "computed-column",
-            f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
-            hint="store the field: db_persist=True",
-            table=table.label,
-            column=column,
-            name=name,
-        )
     include = _include(statement)
     expressions = keys_of(statement.parts["columns"])
+    condition, classes = _condition(statement), _classes(statement)
+    text = " ".join([*(key.text for key in expressions), condition])
+    named = (*columns, *include, *walk.columns_in(table, text))
+    refuse_virtual(walk, table, f"index {name}", named)
     keys = len(columns) or len(expressions)
     require_few_columns(walk.ledger, table, name, keys + len(include))
     if all(there):
@@ -175,18 +188,22 @@ def _add_index(
         primary=False,
         valid=True,
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
-        partial=bool(statement.parts.get("condition") or expressions) or not columns,
+        partial=bool(condition or expressions) or not columns,
+        method=_method(statement),
+        special=any(classes),
         include=include,
+        opclasses=classes,
+        nulls_distinct=_nulls_distinct(statement),
     )
+    texts = [*(key.text for key in expressions), *filter(None, [condition])]
+    table.made_expressions[name] = tuple(texts)
     return name
 
 
 def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: str) -> None:
     """Report if the method does not take the columns' types, or an expression or a row."""
     parts = statement.parts
-    columns = _columns(parts["columns"])
-    method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"
-    classes = tuple(getattr(parts["columns"], "opclasses", ()))
+    columns, classes, method = _columns(parts["columns"]), _classes(statement), _method(statement)
     keys = keys_of(parts["columns"])
     if keys and CLASS_INSIDE in str(parts["columns"]):
         walk.ledger.find(
@@ -204,7 +221,7 @@ def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: s
     for number, column in enumerate(() if keys else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(walk, table, column, index=name, method=method, name=operators)
-    condition = str(parts.get("condition") or "").replace(" WHERE ", "", 1)
+    condition = _condition(statement)
     for text in filter(None, (condition, *(key.text for key in keys))):
         if require_fit(walk, table, text, f"index {name}", by_row=True):
             require_no_failure(walk, table, text, f"index {name}")
@@ -212,6 +229,8 @@ def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: s
             require_safe_path(walk, table, text, f"index {name}")
     if method == "btree":
         require_rows_fit(walk, table, columns, [key.text for key in keys], _include(statement))
+    elif method in ("brin", "gin"):
+        doubt_long_values(walk, table, columns, method)
     if "CONCURRENTLY" in statement.template and table.kind == "p":
         walk.ledger.find(
             "concurrently-on-partitioned",
@@ -254,6 +273,7 @@ def _create_check(statement: Statement, table: SimulatedTable, walk: SchemaWalk)
         if require_no_failure(walk, table, check, f"the check {name}"):
             walk.check_rows(table, question, violations(table, check, columns))
     add_constraint(walk, table, name, CHECK, columns)
+    table.made_checks[name] = check
 
 
 def _drop_constraint(statement: Statement, table: SimulatedTable, walk: SchemaWalk) -> None:

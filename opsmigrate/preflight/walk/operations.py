@@ -293,6 +293,7 @@ def _add_not_valid(move: Move) -> None:
         columns = walk.columns_in(table, check)
         add_constraint(walk, table, name, CHECK, columns)
         table.not_valid[name] = check
+        table.made_checks[name] = check
 
 
 def _validate(move: Move) -> None:

@@ -81,6 +81,15 @@ def require_operator_class_of_key(
         )
 
 
+def require_keys(walk: SchemaWalk, table: SimulatedTable, columns: tuple[str, ...]) -> None:
+    """Report a column of a primary key or of UNIQUE whose type cannot be sorted."""
+    for index in table.indexes.values():
+        if index.unique and index.columns == columns:
+            for column in columns:
+                name = index.name
+                require_operator_class(walk, table, column, index=name, method="btree", name="")
+
+
 def special_indexes_fit(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
     """Report the indexes that PostgreSQL cannot rebuild if the column becomes `after`."""
     for index in table.indexes.values():

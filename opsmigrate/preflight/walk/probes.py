@@ -46,8 +46,9 @@ UNANSWERED = (
 )
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
-# Class 54: a limit of the program, as that of a search vector. The others: what functions raise.
-FAILURES = ("22", "54", "21", "23", "38", "39", "P0")
+# Class 54: a limit of the program, as that of a search vector. 0A: NaN as an integer. The others:
+# what functions raise.
+FAILURES = ("22", "54", "21", "23", "38", "39", "P0", "0A")
 UNASKABLE = (*FAILURES, "42")
 LOST = ("08", "57P")
 BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
@@ -223,29 +224,28 @@ def points_nowhere(
 
 
 def same_expressions(
-    table: SimulatedTable, expressions: str, condition: str, columns: tuple[str, ...]
+    table: SimulatedTable,
+    expressions: str,
+    condition: str,
+    columns: tuple[str, ...],
+    *,
+    nulls_distinct: bool = True,
 ) -> Probe | None:
     """Return the probe for values of expressions of `columns` that more than one row has."""
     if not known(table, columns):
         return None
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
+    given = f"pg_catalog.num_nulls({expressions}) OPERATOR(pg_catalog.=) 0"
+    compared = sql.SQL((given if nulls_distinct else "true") + where)
     rest = sql.SQL(
-        "FROM {} AS found WHERE pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0{} GROUP BY {}"
-        " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1"
-    ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
+        "FROM {} AS found WHERE {} GROUP BY {} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1"
+    ).format(rows_of(table, columns), compared, sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
         words=(f"of {table.label} ({expressions})", "are", "in more than one row"),
         keys=sql.SQL(expressions),
         rest=rest,
-        bad=all_but_first(
-            table,
-            columns,
-            sql.SQL(expressions),
-            sql.SQL("pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0{}").format(
-                sql.SQL(expressions), sql.SQL(where)
-            ),
-        ),
+        bad=all_but_first(table, columns, sql.SQL(expressions), compared),
     )
 
 

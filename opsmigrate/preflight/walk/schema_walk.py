@@ -32,6 +32,7 @@ from opsmigrate.preflight.walk.privileges import (
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.rejected_row_remedies import Deciding
 from opsmigrate.preflight.walk.related_tables import RelatedTables
+from opsmigrate.preflight.walk.renamed_into_schema import find_renamed_into_schema
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
@@ -211,6 +212,7 @@ class SchemaWalk:
     def rename_table(self, old: str, new: str) -> None:
         """ALTER TABLE … RENAME TO: the old is there, the new name free."""
         table = self.require_owned_table(old)
+        find_renamed_into_schema(self.ledger, self.schema.label(old), new)
         if self.schema.kind(new):
             self.ledger.find(
                 "table-exists",
@@ -301,7 +303,9 @@ class SchemaWalk:
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)
         if params["check"]:
-            table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
+            name = generated_name(table.name, column, "check")
+            table.constraints[name] = (CHECK, (column,))
+            table.made_checks[name] = str(params["check"])
 
     def needs_value(self, table: SimulatedTable, given: set[str]) -> list[str]:
         """Return the columns that an INSERT of `given` must name, or cannot."""

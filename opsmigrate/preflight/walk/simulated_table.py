@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.catalog import Constraint, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import quoted
+from opsmigrate.preflight.walk.made_expressions import names_column, with_new_name
 from opsmigrate.schema.types import in_full
 
 FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL, EXCLUSION = "f", "u", "p", "c", "n", "x"
@@ -77,6 +78,9 @@ class SimulatedTable:
     # By column: its NOT NULL constraint, where rows need not satisfy it, or children.
     weak_not_null: dict[str, Constraint] = field(default_factory=dict)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    # The SQL of the checks and of the indexes' expressions that the plan has made, by their names.
+    made_checks: dict[str, str] = field(default_factory=dict)
+    made_expressions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
     # SQL written by hand has made or changed its triggers, rules or policies.
@@ -146,6 +150,7 @@ class SimulatedTable:
             for name, index in self.indexes.items()
             if column in (*index.columns, *index.include)
             or any(user.endswith((f".{name}", f'."{name}"')) for user in users)
+            or any(names_column(text, column) for text in self.made_expressions.get(name, ()))
         ]
 
     def forget_column(self, column: str) -> None:
@@ -196,6 +201,10 @@ class SimulatedTable:
         self.constraints = {
             name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
         }
+        for name, text in self.made_checks.items():
+            self.made_checks[name] = with_new_name(text, old, new)
+        for name, texts in self.made_expressions.items():
+            self.made_expressions[name] = tuple(with_new_name(text, old, new) for text in texts)
         for name, index in list(self.indexes.items()):
             also = renamed(index.include)
             self.indexes[name] = index._replace(columns=renamed(index.columns), include=also)

@@ -10,22 +10,25 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
-from django.db.models import BaseConstraint, Field, Index, Model
+from django.db.models import BaseConstraint, CheckConstraint, Field, Index, Model
 
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import is_qualified
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.checks_of_new_tables import new_check_fits
 from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
-from opsmigrate.preflight.walk.columns import add_column, drop_column, require_generated
+from opsmigrate.preflight.walk.columns import add_column, drop_column
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.default_values import database_default_fits
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import UNKNOWN, column_of, is_auto, is_generated
+from opsmigrate.preflight.walk.generated_columns import require_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
+from opsmigrate.preflight.walk.operator_classes import require_keys
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.plain_defaults import may_be_called
 from opsmigrate.preflight.walk.referenced_tables import tables_of
@@ -212,14 +215,19 @@ class TracingEditor(DatabaseSchemaEditor):
             # Beside a parameter, constraints are statements of their own (table_sql).
             deferred = any(self.column_sql(model, field)[1] for field in fields)
             table = self.walk.create_table(model, constraints_deferred=deferred)
+            for index in list(table.indexes.values()):
+                require_keys(self.walk, table, index.columns)
             for field in fields:
                 if field.has_db_default():
                     type_ = table.types[column_of(field)]
                     database_default_fits(self.walk, table, field, type_, computed="")
             for field in filter(is_generated, model._meta.local_fields):
                 require_generated(self.walk, table, field)
-            for constraint in filter(is_exclusion, model._meta.constraints):
-                require_exclusion(self.walk, model, constraint, self)
+            for constraint in model._meta.constraints:
+                if is_exclusion(constraint):
+                    require_exclusion(self.walk, model, constraint, self)
+                elif isinstance(constraint, CheckConstraint) and not deferred:
+                    new_check_fits(self.walk, model, constraint, self)
             super().create_model(model)
             # Beside a column whose default has a parameter, Django keeps what it leaves out as the
             # statement "None" (BaseDatabaseSchemaEditor.table_sql).

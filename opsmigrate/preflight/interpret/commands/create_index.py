@@ -17,6 +17,7 @@ from opsmigrate.preflight.interpret.commands.index_keys import (
     predicate_of,
     require_stored,
 )
+from opsmigrate.preflight.interpret.commands.index_options import require_option
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import METHODS
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -200,8 +201,7 @@ def _require_features(step: Step, wanted: Wanted, method: str) -> None:
 
 def _require_options(step: Step, wanted: Wanted, method: str) -> None:
     for each in wanted.options:
-        if each.def_elem.defname not in METHODS[method].options:
-            step.refuse("22023", "unknown-option", name=each.def_elem.defname)
+        require_option(step, method, each.def_elem)
 
 
 def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:
