@@ -71,7 +71,7 @@ def rights_differences(
         for taken in rights:
             others = [each for each in every if each != taken]
             state, words, held = _tried(cursor, statement, others, rights)
-            if state is None and not held:
+            if state is None and held is False:
                 yield Difference("rights", f"ours needs {_shown(taken)}, the server does without")
             elif state == INSUFFICIENT_PRIVILEGE and held:
                 yield Difference("rights", f"without {_shown(taken)} ours holds, server: {words}")
@@ -104,18 +104,23 @@ def _shown(right: Right) -> str:
 
 def _tried(
     cursor: Any, statement: Statement, given: list[Right], asked: list[Right]
-) -> tuple[str | None, str, bool]:
-    """Return the server's SQLSTATE and words, and whether the role has all that is asked for."""
+) -> tuple[str | None, str, bool | None]:
+    """Return the server's SQLSTATE and words, and whether the role has all that is asked for.
+
+    None stands for a relation of which it has some columns: they may suffice.
+    """
     gifts = [each for right in given for each in GIVING[right.privilege, right.object_kind](right)]
     questions = [f"coalesce(({ASKING[right.object_kind](right)}), false)" for right in asked]
     every = " AND ".join(questions) or "true"
-    held = True
+    some = " OR ".join(map(_ask_columns, filter(_may_be_of_columns, asked))) or "false"
+    held: bool | None = True
     try:
         # Each in one message, of which the last result alone is looked at.
-        cursor.execute(";\n".join(["ROLLBACK", "BEGIN", *gifts, f"SELECT {every}"]))
+        cursor.execute(";\n".join(["ROLLBACK", "BEGIN", *gifts, f"SELECT {every}, {some}"]))
         while is_psycopg3 and cursor.nextset():
             pass
-        held = bool(cursor.fetchone()[0])
+        all_of_it, part_of_it = cursor.fetchone()
+        held = bool(all_of_it) or (None if part_of_it else False)
         cursor.execute(f"SET LOCAL ROLE {ROLE};\n{statement.text}")
     except DatabaseError as error:
         return sqlstate(error) or "?", str(error).strip(), held
@@ -289,6 +294,17 @@ def _ask(right: Right) -> str:
     function = {"relation": "table"}.get(right.object_kind, right.object_kind)
     role = right.role or ROLE
     return f"SELECT has_{function}_privilege('{role}', '{name}', '{right.privilege}')"
+
+
+def _may_be_of_columns(right: Right) -> bool:
+    plain = right.object_kind == "relation" and not (right.columns or right.role)
+    return plain and right.privilege in ("SELECT", "INSERT", "UPDATE")
+
+
+def _ask_columns(right: Right) -> str:
+    name = _name(right).replace("'", "''")
+    table = f"'{ROLE}', '{name}', '{right.privilege}'"
+    return f"(has_any_column_privilege({table}) AND NOT has_table_privilege({table}))"
 
 
 def _ask_role(right: Right) -> str:

@@ -78,7 +78,8 @@ class SimulatedTable:
     # By column: its NOT NULL constraint, where rows need not satisfy it, or children.
     weak_not_null: dict[str, Constraint] = field(default_factory=dict)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
-    # The SQL of the checks and of the indexes' expressions that the plan has made, by their names.
+    # The SQL of the checks and of the indexes' expressions that the plan has made, by their names;
+    # of a table that SQL by hand has altered, of all.
     made_checks: dict[str, str] = field(default_factory=dict)
     made_expressions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)

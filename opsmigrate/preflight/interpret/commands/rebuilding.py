@@ -248,11 +248,17 @@ def _put_again(altering: Altering, before: Relation, index: Index) -> None:
     made = replace(table.indexes[index.name], keys=keys)
     if index.parent is not None:
         own = owning_constraint(table, index.name)
-        parts = parts_of_index_name(index, own.kind if own is not None else "")
+        parts = parts_of_index_name(_named_anew(index), own.kind if own is not None else "")
         if index.name != generated_name(table.name.name, *parts):
             raise UnknownError("an index of a partition, called anew", table.name)
         made = replace(made, clustered=False, replica_identity=False)
     altering.step.put(table.with_index(made))
+
+
+def _named_anew(index: Index) -> Index:
+    """Return the index with its columns called as the table's are: it is made from its text."""
+    named = [key.column or old for key, old in zip(index.keys, index.named, strict=False)]
+    return replace(index, named=(*named, *index.include) if index.named else ())
 
 
 def _same(one: Any, other: Any) -> bool:
