@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.collation import is_collatable, own_collatio
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
 from opsmigrate.preflight.interpret.dependents import owning_constraint
+from opsmigrate.preflight.interpret.dropping import without
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
@@ -337,6 +338,15 @@ def _class(altering: Altering, table: Relation, key: Key, index: Index) -> Opera
 def _remember_check(altering: Altering, table: Relation, constraint: Constraint) -> None:
     def act() -> None:
         relation = altering.relation(table.name)
+        above = sum(
+            constraint.name in altering.relation(each).constraints for each in relation.parents
+        )
+        if not (constraint.local or above):
+            # Its parent's, which would bring it again, went with the parent's column.
+            gone = Thing("constraint", table.name, constraint.name)
+            altering.step.schema = without(altering.step.schema, [gone])
+            return
+        altering.step.put(relation.with_constraint(replace(constraint, parents=above)))
         place = Place(schema=altering.step.schema, table=relation, word="check")
         _holds_for_other_type(place, table, constraint.condition or "true")
         ask_check(altering.step, relation, constraint)
