@@ -15,27 +15,37 @@ BOUNDS = {
     "pages_per_range": (1, 131072),
 }
 TRUTHS = frozenset({"deduplicate_items", "fastupdate", "autosummarize"})
-# parse_bool() takes their beginnings too, which nobody writes.
-OF_TRUTHS = frozenset({"true", "false", "on", "off", "yes", "no", "1", "0"})
+# Beginnings will do (parse_bool), but not that of both "on" and "off".
+OF_TRUTHS = ("true", "false", "on", "off", "yes", "no", "1", "0")
 OF_BUFFERING = frozenset({"on", "off", "auto"})
-INTEGER = re.compile(r"[+-]?\d+")
+INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 def require_option(step: Step, method: str, option: Any) -> None:
-    """Refuse an option that the method has not, or a value out of range (22023)."""
+    """Refuse an option that the method has not, or a value that it cannot have (22023)."""
     name = option.defname
     if name not in METHODS[method].options:
         step.refuse("22023", "unknown-option", name=name)
-    value = _text(option)
-    if name in BOUNDS and value is not None and INTEGER.fullmatch(value):
-        low, high = BOUNDS[name]
-        if not low <= int(value) <= high:
-            step.refuse("22023", "option-out-of-range", name=name)
     # An option without a value is true.
-    elif not (name in TRUTHS and (value or "true") in OF_TRUTHS) and not (
-        name == "buffering" and value in OF_BUFFERING
-    ):
+    value = _text(option) or "true"
+    if not (_is_within(name, value) if name in BOUNDS else _is_word(name, value)):
+        step.refuse("22023", "option-out-of-range", name=name)
+
+
+def _is_within(name: str, value: str) -> bool:
+    low, high = BOUNDS[name]
+    if INTEGER.fullmatch(value):
+        return low <= int(value) <= high
+    if any(map(str.isdigit, value)):
+        # 90.5, 0x20 and others that are numbers, too.
         raise UnknownError(f"the value of {name}")
+    return False
+
+
+def _is_word(name: str, value: str) -> bool:
+    if name not in TRUTHS:
+        return value in OF_BUFFERING
+    return value != "o" and any(word.startswith(value) for word in OF_TRUTHS)
 
 
 def _text(option: Any) -> str | None:
