@@ -197,7 +197,7 @@ CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b text[] 
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b boolean NOT NULL DEFAULT (CURRENT_USER IS NULL)
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b numeric NOT NULL DEFAULT ('null'::jsonb)::numeric
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b text NOT NULL DEFAULT (NULL::text)::varchar
-CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'; CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b timestamptz NOT NULL DEFAULT public.now()
+CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'; CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b timestamptz NOT NULL DEFAULT public.now() -- unknown
 ALTER TABLE alone ADD zi json DEFAULT 'NaN'
 ALTER TABLE alone ADD zi interval NOT NULL DEFAULT '1 day'
 CREATE TABLE zr (a int); INSERT INTO zr VALUES (1); ALTER TABLE zr ADD b int DEFAULT 1/0
