@@ -142,8 +142,12 @@ def _duplicates(
         named = walk.columns_in(table, texts + condition)
         return same_expressions(table, texts, condition, named)
     named = walk.columns_in(table, condition)
-    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
+    distinct = _nulls_distinct(statement)
     return duplicates(table, columns, condition, named=named, nulls_distinct=distinct)
+
+
+def _nulls_distinct(statement: Statement) -> bool:
+    return "NOT DISTINCT" not in str(statement.parts.get("nulls_distinct") or "")
 
 
 def _add_index(
@@ -177,6 +181,7 @@ def _add_index(
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
         partial=bool(statement.parts.get("condition") or expressions) or not columns,
         include=include,
+        nulls_distinct=_nulls_distinct(statement),
     )
     return name
 
