@@ -101,3 +101,47 @@ def test_a_foreign_key_to_a_table_that_is_renamed_behind_a_view_is_as_it_was(
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
 
     assert about_old_release(answer) == []
+
+
+# Written by a plan, and of a table that says so before.
+RAISES = (
+    "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$; "
+    "CREATE TRIGGER no BEFORE {} ON zoo_cage FOR EACH ROW EXECUTE FUNCTION no()"
+)
+VIEW = "ALTER TABLE zoo_cage RENAME TO pens; CREATE VIEW zoo_cage AS SELECT {} FROM pens"
+NOTHING = "CREATE RULE no AS ON INSERT TO zoo_cage DO INSTEAD NOTHING"
+
+
+@pytest.mark.parametrize(
+    ("written", "sqlstate"),
+    [
+        (RAISES.format("INSERT"), "P0001"),
+        (RAISES.format("UPDATE"), "P0001"),
+        (RAISES.format("DELETE"), "P0001"),
+        (VIEW.format("DISTINCT id, code, name, size"), "55000"),
+        (VIEW.format("id, code, name, size + 0 AS size"), "0A000"),
+        (NOTHING, "0A000"),
+        (VIEW.format("*"), None),
+        (RAISES.format("TRUNCATE").replace("ROW", "STATEMENT"), None),
+    ],
+)
+def test_what_a_table_newly_does_by_itself_is_tried(
+    written: str, sqlstate: str | None, zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = zoo(CAGE, BY_HAND.format(written), ROW)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
+
+    tried = [each["evidence"]["on_the_copy"] for each in about_old_release(answer)]
+    assert {each["sqlstate"] for them in tried for each in them} == ({sqlstate} - {None})
+
+
+def test_what_a_table_did_by_itself_before_the_plan_is_not_of_the_plan(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    added = 'migrations.AddField("cage", "depth", models.IntegerField(null=True)),'
+    alias = zoo(CAGE, added, ROW, RAISES.format("INSERT OR UPDATE OR DELETE"))
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
+
+    assert about_old_release(answer) == []
