@@ -115,7 +115,8 @@ def _judge_old_release(
     # Loaded only where there is a plan.
     from opsmigrate.preflight.old_release.judge import OldRelease
 
-    old = OldRelease(walked=walked, walk=walk, plan=plan, trial=ran.trial if ran else None)
+    trial, schema = (ran.trial, ran.schema) if ran else (None, None)
+    old = OldRelease(walked=walked, walk=walk, plan=plan, trial=trial, schema=schema)
     return old.judge(walk.ledger, as_error=how == "error")
 
 

@@ -159,6 +159,53 @@ KINDS = (
             condition=models.Q(size__gt=-1), name="some_cage")),""",
     ),
     Kind(
+        "a check of another name says more than the one before",
+        """migrations.RemoveConstraint("cage", "some_cage"),
+        migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=0), name="more_cage")),""",
+        """migrations.RemoveConstraint("cage", "some_cage"),
+        migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=-1), name="more_cage", violation_error_message="no")),""",
+        WRITES,
+        "check",
+        first=CAGE
+        + """migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=-1), name="some_cage")),""",
+    ),
+    Kind(
+        "more rows must be unique than before, by another name",
+        """migrations.RemoveConstraint("cage", "some_cage"),
+        migrations.AddConstraint("cage", models.UniqueConstraint(
+            fields=["name"], condition=models.Q(size__gt=0), name="more_cage")),""",
+        """migrations.RemoveConstraint("cage", "some_cage"),
+        migrations.AddConstraint("cage", models.UniqueConstraint(
+            fields=["name"], condition=models.Q(size__gt=5), name="more_cage")),""",
+        WRITES,
+        "unique",
+        first=CAGE
+        + """migrations.AddConstraint("cage", models.UniqueConstraint(
+            fields=["name"], condition=models.Q(size__gt=5), name="some_cage")),""",
+    ),
+    Kind(
+        "a unique column may be NULL, and is not where its default stands",
+        """migrations.AddField("cage", "tag", models.IntegerField(unique=True, null=True,
+            db_default=7)),""",
+        """migrations.AddField("cage", "tag", models.IntegerField(unique=True, null=True,
+            db_default=None)),""",
+        WRITES,
+        "unique",
+        setup=(),
+    ),
+    Kind(
+        "what is computed must be unique",
+        """migrations.AddField("cage", "low", models.GeneratedField(expression=Lower("name"),
+            output_field=models.CharField(max_length=30), db_persist=True, unique=True)),""",
+        """migrations.AddField("cage", "low", models.GeneratedField(expression=Lower("name"),
+            output_field=models.CharField(max_length=30), db_persist=True)),""",
+        WRITES,
+        "unique",
+    ),
+    Kind(
         "a column points to a table",
         'migrations.AlterField("cagenest", "cage", models.ForeignKey("zoo.Cage", models.CASCADE)),',
         """migrations.AlterField("cagenest", "cage", models.ForeignKey("zoo.Cage", models.SET_NULL,

@@ -275,3 +275,28 @@ def test_a_plan_backwards_is_judged_by_the_release_that_runs_now(
     (finding,) = about_old_release(answer)
     assert (finding["id"], finding["column"]) == (READS, "depth")
     assert finding["migration"] == "zoo.0002_step"
+
+
+# Each beside one in which no two NULLs meet.
+ALIKE = """migrations.RemoveConstraint("cage", "sized"),
+migrations.AddConstraint("cage", models.UniqueConstraint(fields=["size"], name="anew",
+    nulls_distinct=False)),"""
+WITH_A_NEW_ONE = """migrations.AddField("cage", "tag", models.IntegerField(null=True)),
+migrations.AddConstraint("cage", models.UniqueConstraint(fields=["name", "tag"], name="anew",
+    nulls_distinct=False)),"""
+
+
+@pytest.mark.parametrize("pending", [ALIKE, WITH_A_NEW_ONE])
+def test_a_unique_constraint_for_which_nulls_are_alike_says_more(
+    pending: str, zoo: Callable[..., str], ops: Ops
+) -> None:
+    first = CAGE + (
+        'migrations.AddConstraint("cage", models.UniqueConstraint(fields=["size"], name="sized")),'
+    )
+    distinct = pending.replace("nulls_distinct=False", "")
+    for operations, found in ((pending, [WRITES]), (distinct, [])):
+        alias = zoo(first, operations)
+        if connections[alias].pg_version < 150_000:
+            pytest.skip("all NULLs are distinct there")
+        answer = ops("preflight_migrate", "zoo", database=alias, old_release="warn", rehearse="off")
+        assert [each["id"] for each in about_old_release(answer)] == found, answer.stdout

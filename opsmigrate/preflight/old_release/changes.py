@@ -53,6 +53,8 @@ CERTAIN = frozenset(
         Kind.BECAME_GENERATED,
     }
 )
+# Told by the migrations, or tried: the catalog of the copy adds nothing to them.
+NOT_OF_THE_CATALOG = CERTAIN | {Kind.NEW_CHOICE}
 
 
 @dataclass(frozen=True)

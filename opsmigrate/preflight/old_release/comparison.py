@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from opsmigrate.preflight.old_release.changes import Change, Kind, Walked
 from opsmigrate.preflight.old_release.columns import column_changes, new_columns
 from opsmigrate.preflight.old_release.constraints import constraint_changes
 from opsmigrate.preflight.old_release.table_pair import TablePair
-from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.simulation import Simulation
 
 VIEWS = ("v", "m")
 
 
-def find_changes(walked: Walked, walk: SchemaWalk, before: Simulation) -> list[Change]:
+@dataclass(frozen=True)
+class SchemaPair:
+    """The schema before the plan, and the one after it."""
+
+    before: Simulation
+    after: Simulation
+
+
+def find_changes(
+    walked: Walked, schemas: SchemaPair, connection: BaseDatabaseWrapper
+) -> list[Change]:
     """Return what the plan changes about what the models from before it use.
 
-    `before` is the schema before the plan. What was unlike the models by then is not of the plan,
-    and so not told. A model that Django does not manage is judged by what it reads.
+    What was unlike the models before the plan is not of the plan, and so not told. A model that
+    Django does not manage is judged by what it reads.
     """
-    views = _views(before) - _views(walk.schema)
-    successors = _models_after(walked, walk)
+    before = schemas.before
+    views = _views(before) - _views(schemas.after)
+    successors = _models_after(walked, schemas.after)
     found: list[Change] = []
     for model in walked.models:
-        if not router.allow_migrate_model(walk.connection.alias, model):
+        if not router.allow_migrate_model(connection.alias, model):
             continue
         table = before.table(model._meta.db_table)
         if table is not None:
-            found += _of_table(model, table, before, walk, successors)
+            found += _of_table(model, table, schemas, connection, successors)
         elif before.visible_kind(model._meta.db_table) in VIEWS:
             label = before.label(model._meta.db_table)
             if label in views:
@@ -44,21 +56,21 @@ def find_changes(walked: Walked, walk: SchemaWalk, before: Simulation) -> list[C
 def _of_table(
     model: type[Model],
     table: SimulatedTable,
-    before: Simulation,
-    walk: SchemaWalk,
+    schemas: SchemaPair,
+    connection: BaseDatabaseWrapper,
     successors: Mapping[str, list[type[Model]]],
 ) -> Iterator[Change]:
-    after = walk.schema.table(model._meta.db_table)
+    after = schemas.after.table(model._meta.db_table)
     if after is None:
-        yield _table_gone(model, table, walk.schema)
+        yield _table_gone(model, table, schemas.after)
         return
     pair = TablePair(
         model=model,
         before=table,
         after=after,
-        schemas=(before, walk.schema),
+        schemas=(schemas.before, schemas.after),
         successors=tuple(successors.get(after.label, ())),
-        connection=walk.connection,
+        connection=connection,
     )
     yield from column_changes(pair)
     if model._meta.managed:
@@ -66,12 +78,12 @@ def _of_table(
         yield from constraint_changes(pair)
 
 
-def _models_after(walked: Walked, walk: SchemaWalk) -> dict[str, list[type[Model]]]:
+def _models_after(walked: Walked, after: Simulation) -> dict[str, list[type[Model]]]:
     """Return the models after the plan by the label of their table."""
     found: dict[str, list[type[Model]]] = {}
     for model in walked.after.apps.get_models(include_auto_created=True):
         if not model._meta.proxy:
-            found.setdefault(walk.schema.label(model._meta.db_table), []).append(model)
+            found.setdefault(after.label(model._meta.db_table), []).append(model)
     return found
 
 

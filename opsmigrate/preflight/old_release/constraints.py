@@ -11,6 +11,7 @@ from opsmigrate.preflight.old_release.table_pair import TablePair
 from opsmigrate.preflight.walk.simulated_table import CHECK, EXCLUSION, SimulatedForeignKey
 
 AN_EXPRESSION = ""
+NO_RULE = ("name", "violation_error_code", "violation_error_message")
 
 
 def constraint_changes(pair: TablePair) -> Iterator[Change]:
@@ -25,9 +26,12 @@ def _uniques(pair: TablePair) -> Iterator[Change]:
     for name, index in pair.after.indexes.items():
         if not index.unique or index.columns in said or _held(pair, name, index):
             continue
-        # Where one is NULL or differs by itself, no two rows are alike.
-        others = [each for each in index.columns if each and each not in pair.fields]
-        if not all(map(pair.is_same_in_every_row, others)):
+        # Where one is NULL or differs by itself, no two rows are alike. What is generated is an
+        # expression of what the model writes.
+        known = pair.fields.keys() | pair.after.generated
+        others = [each for each in index.columns if each and each not in known]
+        nulls = not index.nulls_distinct
+        if not all(pair.is_same_in_every_row(each, nulls=nulls) for each in others):
             continue
         said.add(index.columns)
         keys = ", ".join(each or "an expression" for each in index.columns)
@@ -45,12 +49,15 @@ def _held(pair: TablePair, name: str, index: Index) -> bool:
     for there, each in pair.before.indexes.items():
         if not each.unique:
             continue
+        if each.nulls_distinct and not index.nulls_distinct and not columns <= pair.after.not_null:
+            continue
         now = {pair.name_after(column) or column for column in each.columns}
         whole = not (each.partial or AN_EXPRESSION in now)
         if whole and now <= columns:
             return True
         # One that only says it of some rows, or of an expression, is known by its name alone.
         renamed = there not in pair.after.indexes and now == columns
+        renamed = renamed and not _is_other(pair, name, there)
         if there == name or (renamed and each.partial == index.partial):
             return True
     return False
@@ -67,7 +74,9 @@ def _checks(pair: TablePair) -> Iterator[Change]:
             for there, (its_kind, its) in pair.before.constraints.items()
         }
         renamed = (kind, set(columns)) in (
-            it for there, it in before.items() if there not in pair.after.constraints
+            it
+            for there, it in before.items()
+            if there not in pair.after.constraints and not _is_other(pair, name, there)
         )
         if _is_other(pair, name) or not (name in before or renamed):
             what = "the check" if kind == CHECK else "the exclusion constraint"
@@ -76,15 +85,23 @@ def _checks(pair: TablePair) -> Iterator[Change]:
             yield Change(pair.model, Kind.CHECK, words, name=name)
 
 
-def _is_other(pair: TablePair, name: str) -> bool:
-    """Return whether the models say something else under the same name than before the plan."""
-    before = _said(pair.model, name)
+def _is_other(pair: TablePair, name: str, there: str | None = None) -> bool:
+    """Return whether the models say something else than before the plan, there under that name."""
+    before = _said(pair.model, there or name)
     after = next(filter(None, (_said(model, name) for model in pair.successors)), None)
-    return before is not None and after is not None and before != after
+    if before is None or after is None:
+        # Of another name, it is a rule of somebody else.
+        return there is not None and before is not after
+    return bool(before != after)
 
 
 def _said(model: Any, name: str) -> Any:
-    return next((item for item in model._meta.constraints if item.name == name), None)
+    """Return what a constraint says, without its name and the words for people."""
+    for item in model._meta.constraints:
+        if item.name == name:
+            _, arguments, options = item.deconstruct()
+            return type(item), arguments, {k: v for k, v in options.items() if k not in NO_RULE}
+    return None
 
 
 def _foreign_keys(pair: TablePair) -> Iterator[Change]:

@@ -7,10 +7,18 @@ from functools import cached_property
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.old_release.changes import CERTAIN, READS, Change, Walked
-from opsmigrate.preflight.old_release.comparison import find_changes
+from opsmigrate.preflight.old_release.changes import (
+    CERTAIN,
+    NOT_OF_THE_CATALOG,
+    READS,
+    Change,
+    Walked,
+)
+from opsmigrate.preflight.old_release.comparison import SchemaPair, find_changes
+from opsmigrate.preflight.old_release.copied_schema import schemas_of_copy
 from opsmigrate.preflight.old_release.model_finding import ModelFinding
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.migrated_schema import MigratedSchema
 from opsmigrate.preflight.rehearsal.old_models_trial import READING, Failure, Trial
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
@@ -23,13 +31,15 @@ NOT_NULL_VIOLATION = "23502"
 class OldRelease:
     """The release whose models are those of the applied migrations, against the plan.
 
-    `trial` is what its models met on the migrated copy, None where there was none.
+    `trial` is what its models met on the migrated copy, None where there was none; `schema` is what
+    the copy was before and after.
     """
 
     walked: Walked
     walk: SchemaWalk
     plan: Plan
     trial: Trial | None
+    schema: MigratedSchema | None
 
     @cached_property
     def _before(self) -> Simulation:
@@ -42,7 +52,7 @@ class OldRelease:
         it, it is information, or an open question where `as_error`.
         """
         changes: dict[str, list[Change]] = {}
-        for change in find_changes(self.walked, self.walk, self._before):
+        for change in self._changes():
             changes.setdefault(change.model._meta.label, []).append(change)
         found = []
         for model in self.walked.models:
@@ -65,6 +75,30 @@ class OldRelease:
             "reads": [each.model._meta.label for each in found if each.reading],
             "writes": [each.model._meta.label for each in found if not each.reading],
         }
+
+    def _changes(self) -> list[Change]:
+        """Return what the walk tells; of what only the catalog does, that of the copy is right.
+
+        The walk does not follow SQL written by hand where a rehearsal does, and never follows code.
+        """
+        schemas, connection = SchemaPair(self._before, self.walk.schema), self.walk.connection
+        found = find_changes(self.walked, schemas, connection)
+        if not self._is_seen:
+            return found
+        assert self.schema is not None  # noqa: S101 - it is seen
+        seen = find_changes(self.walked, schemas_of_copy(self.schema), connection)
+        return [
+            *(each for each in found if each.kind in NOT_OF_THE_CATALOG),
+            *(each for each in seen if each.kind not in NOT_OF_THE_CATALOG),
+        ]
+
+    @property
+    def _is_seen(self) -> bool:
+        """Return whether the walk has not followed all that the copy shows."""
+        if self.schema is None:
+            return False
+        passed_over = self.walk.interpretation.passed_over or self.walk.ledger.code_runs > 0
+        return passed_over or self.walked.unknown_since is not None
 
     def _standing(self, changes: list[Change], *, reading: bool) -> tuple[Change, ...]:
         """Return the changes that the copy has not shown to be none."""
@@ -105,6 +139,8 @@ class OldRelease:
 
     def _doubt(self, change: Change, ledger: Ledger) -> str | None:
         """Return why SQL written by hand may have seen to it, None where it has not."""
+        if self._is_seen and change.kind not in NOT_OF_THE_CATALOG:
+            return None
         if self.walked.unknown_since:
             return self.walked.unknown_since
         names = (change.name, change.column, change.model._meta.db_table)

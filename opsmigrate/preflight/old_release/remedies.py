@@ -18,7 +18,8 @@ from django.db.migrations import (
     RunSQL,
     SeparateDatabaseAndState,
 )
-from django.db.models import Field
+from django.db.migrations.operations.base import Operation
+from django.db.models import Field, ForeignKey, Model
 from django.db.models.fields import NOT_PROVIDED
 
 from opsmigrate.postgres.names import quoted
@@ -83,15 +84,16 @@ def _pasted(change: Change, cause: ChangeCause | None) -> str | None:
 def _pastes(change: Change, what: Any) -> list[Paste]:
     table = change.model._meta.db_table
     if isinstance(what, DeleteModel):
-        return _dropped_later(what, f"DROP TABLE {quoted(table)}")
+        keys = _foreign_keys(what.name, change.model._meta.local_fields)
+        return _dropped_later(what, f"DROP TABLE {_tables(change.model)}", keys)
     if isinstance(what, RemoveField) and change.field is not None:
         alter, column = f"ALTER TABLE {quoted(table)}", quoted(column_of(change.field))
         drop = f"{alter} DROP COLUMN {column}"
         given = change.field.null or change.field.has_db_default()
         # Code that does not know the column any more leaves it empty.
-        return _dropped_later(
-            what, drop, None if given else f"{alter} ALTER COLUMN {column} DROP NOT NULL"
-        )
+        empty = [] if given else [RunSQL(f"{alter} ALTER COLUMN {column} DROP NOT NULL")]
+        keys = _foreign_keys(what.model_name, [change.field])
+        return _dropped_later(what, drop, keys, empty)
     if isinstance(what, RenameModel):
         return [Paste(operations=(AlterModelTable(what.old_name, table), what))]
     if isinstance(what, RenameField) and change.field is not None:
@@ -107,11 +109,28 @@ def _pastes(change: Change, what: Any) -> list[Paste]:
     return []
 
 
-def _dropped_later(what: Any, drop: str, first: str | None = None) -> list[Paste]:
+def _dropped_later(
+    what: Any, drop: str, first: Sequence[Operation], database: Sequence[Operation] = ()
+) -> list[Paste]:
     """The state forgets it in this release, and the database in the next one."""
-    database = [RunSQL(first)] if first else []
-    now = SeparateDatabaseAndState(database_operations=database, state_operations=[what])
-    return [Paste(operations=(now,)), Paste(before=WHEN_GONE, operations=(RunSQL(drop),))]
+    now = SeparateDatabaseAndState(database_operations=[*database], state_operations=[what])
+    return [Paste(operations=(*first, now)), Paste(before=WHEN_GONE, operations=(RunSQL(drop),))]
+
+
+def _foreign_keys(model: str, fields: Sequence[Field[Any, Any]]) -> list[Operation]:
+    """Code that does not know a foreign key any more deletes what it points to."""
+    return [
+        AlterField(model, field.name, _with(field, db_constraint=False))
+        for field in fields
+        if isinstance(field, ForeignKey) and getattr(field, "db_constraint", True)
+    ]
+
+
+def _tables(model: type[Model]) -> str:
+    """Return its table, behind those that Django makes for its relations to many."""
+    through: list[Any] = [field.remote_field.through for field in model._meta.local_many_to_many]
+    models = [each for each in through if each._meta.auto_created]
+    return ", ".join(quoted(each._meta.db_table) for each in (*models, model))
 
 
 def _given(what: AddField) -> list[Paste]:

@@ -54,9 +54,15 @@ class TablePair:
         gives = table.defaults | table.identities | table.generated
         return column in table.not_null and column not in gives
 
-    def is_same_in_every_row(self, column: str) -> bool:
-        """Return whether every INSERT that does not name the column gives it one same value."""
+    def is_same_in_every_row(self, column: str, *, nulls: bool) -> bool:
+        """Return whether every INSERT that does not name the column gives it one same value.
+
+        `nulls` says that all NULLs are the same.
+        """
+        if column not in self.after.defaults:
+            return nulls and column not in self.after.identities
         default = getattr(self.fields_after.get(column), "db_default", NOT_PROVIDED)
-        computed = isinstance(default, Expression) and not isinstance(default, Value)
-        known = default is not NOT_PROVIDED and not computed
-        return known and column in self.after.not_null & self.after.defaults
+        value = default.value if isinstance(default, Value) else default
+        if value is None:
+            return nulls
+        return value is not NOT_PROVIDED and not isinstance(value, Expression)

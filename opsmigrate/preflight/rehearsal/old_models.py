@@ -29,6 +29,21 @@ SECONDS, SECONDS_PER_STATEMENT = 60, 5
 OF_THE_SCHEMA = ("42", "23502")
 # Of a row that stands in the table as it is: check_violation, string too long, out of range, cast.
 OF_ITS_OWN_ROW = ("23514", "22001", "22003", "22P02")
+# Of code that runs by itself, and of views: raised, not supported, cannot be written, not let
+# through. They are the plan's where it has changed what a table does by itself.
+OF_WHAT_RUNS = ("P0", "0A000", "55000", "44000")
+WHAT_RUNS = """
+SELECT c.relkind, (
+    SELECT string_agg(
+        concat_ws(' ', t.tgenabled, pg_get_triggerdef(t.oid), p.prosrc), '' ORDER BY t.tgname
+    )
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+), (
+    SELECT string_agg(pg_get_ruledef(r.oid), '' ORDER BY r.rulename)
+    FROM pg_rewrite r WHERE r.ev_class = c.oid
+) FROM pg_class c WHERE c.oid = to_regclass(%s)
+"""
 
 # There the server shows the row, which is nobody's business.
 DETAIL = "; DETAIL:"
@@ -43,6 +58,7 @@ class OldModels:
         try:
             models = models_of(applied_state(MigrationExecutor(connection)))
             self._models = [model for model in models if self._is_readable(model)]
+            self._ran = {model: self._what_runs(model) for model in self._models}
         except Exception:  # migration files raise anything, and migrate will raise it too
             self._models = []
 
@@ -57,6 +73,12 @@ class OldModels:
         except Error:
             return False
         return True
+
+    def _what_runs(self, model: type[Model]) -> object:
+        """Return the kind of its table, with its triggers and rules."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(WHAT_RUNS, [self._connection.ops.quote_name(model._meta.db_table)])
+            return cursor.fetchone()
 
     def used_within(self, seconds: float) -> dict[str, Any]:
         """Return the statements that each model was used with, and those that failed.
@@ -82,7 +104,9 @@ class OldModels:
         yield from self._try("SELECT", lambda: found.extend(self._all(model)[:1]), OF_THE_SCHEMA)
         if not model._meta.managed:
             return
-        states = (*OF_THE_SCHEMA, *OF_ITS_OWN_ROW) if found else OF_THE_SCHEMA
+        states: tuple[str, ...] = OF_THE_SCHEMA + (OF_ITS_OWN_ROW if found else ())
+        if self._what_runs(model) != self._ran[model]:
+            states += OF_WHAT_RUNS
         row = found[0] if found else plain_row(model, self._connection)
         if row is None:
             return
@@ -129,7 +153,13 @@ class OldModels:
             else getattr(row, field.attname)
             for field in fields
         }
-        self._all(model)._insert([model(**values)], fields=fields, using=alias, raw=True)
+        self._all(model)._insert(
+            [model(**values)],
+            fields=fields,
+            returning_fields=model._meta.db_returning_fields,
+            using=alias,
+            raw=True,
+        )
 
     def _update(self, model: type[Model], row: Any, one: Any) -> None:
         values = [

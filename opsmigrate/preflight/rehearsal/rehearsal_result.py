@@ -11,6 +11,7 @@ from opsmigrate.steps import Step, command
 if TYPE_CHECKING:
     # Whoever has a result has loaded them; most runs have none.
     from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+    from opsmigrate.preflight.rehearsal.migrated_schema import MigratedSchema
     from opsmigrate.preflight.rehearsal.old_models_trial import Trial
     from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
     from opsmigrate.preflight.rehearsal.selection import CopySelection
@@ -59,8 +60,8 @@ class Rehearsal:
     `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
     without their rows, `differing` has the names of what is not as it is live, and
     `has_event_triggers` says whether those of the live database ran. `trial` is what the models
-    from before the plan met on the copy after it, None where they were not used. `cured` are the
-    runs that followed a failure.
+    from before the plan met on the copy after it, None where they were not used, and `schema` is
+    what the copy was then. `cured` are the runs that followed a failure.
     """
 
     failure: Mapping[str, Any] | None
@@ -77,6 +78,7 @@ class Rehearsal:
     differing: frozenset[str]
     has_event_triggers: bool
     trial: Trial | None
+    schema: MigratedSchema | None
     cured: CuredRuns
     copy_seconds: float
     migrate_seconds: float

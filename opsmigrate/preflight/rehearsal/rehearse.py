@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.project_process import project_environment
+from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.identity import identity_of
@@ -29,6 +30,7 @@ from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.kept_copy import drop_earlier, keep_copy
+from opsmigrate.preflight.rehearsal.migrated_schema import MigratedSchema
 from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
@@ -160,6 +162,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             ),
         ]
         has_event_triggers = repeat_event_triggers(connection, copy, stage.superuser)
+        before = read_catalog(copy) if bounds.try_old_release else None
         copy.close()
         copied = time.monotonic()
         progress.phase(
@@ -188,6 +191,9 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         if not refused and reached:
             what = "it called a function that reaches beyond its database"
             refused.append({"what": what, "migration": None, "operation": None})
+        schema = None
+        if before is not None and result["old_release"] is not None:
+            schema = MigratedSchema(before, read_catalog(copy))
         done = time.monotonic()
         if result["failure"]:
             progress.phase("Rehearsing again, with what stands in the way put right on the copy")
@@ -214,6 +220,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         differing=differing,
         has_event_triggers=has_event_triggers,
         trial=trial_of(result["old_release"]),
+        schema=schema,
         cured=cured,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
