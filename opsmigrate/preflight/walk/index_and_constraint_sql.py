@@ -164,10 +164,6 @@ def _duplicates(
     return duplicates(table, columns, condition, named=named, nulls_distinct=distinct)
 
 
-def _nulls_distinct(statement: Statement) -> bool:
-    return "NOT DISTINCT" not in str(statement.parts.get("nulls_distinct") or "")
-
-
 def _add_index(
     statement: Statement, table: SimulatedTable, walk: SchemaWalk, *, unique: bool
 ) -> str:
