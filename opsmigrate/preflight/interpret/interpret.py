@@ -34,9 +34,7 @@ def interpret(
     command = commands.get(statement.kind)
     try:
         if command is None:
-            if (rights := RIGHTS.get(statement.kind)) is not None:
-                rights(step, statement.node)
-            told = rights is not None
+            told = _tells_rights(step, statement)
             raise UnknownError(f"{statement.kind} is not interpreted", rights_told=told)
         if (state := refused_by_grammar(statement, schema.version)) is not None:
             step.refuse(state, "syntax")
@@ -55,6 +53,21 @@ def interpret(
     # More may be there than is known, whatever else the statement came to.
     before = replace(schema, incomplete=step.schema.incomplete)
     return tainted(before, error, statement), replace(step.effects, unknown=error.unknown)
+
+
+def _tells_rights(step: Step, statement: Statement) -> bool:
+    """Note what a statement that is not interpreted needs; return whether that is known."""
+    rights = RIGHTS.get(statement.kind)
+    if rights is None:
+        return False
+    try:
+        rights(step, statement.node)
+    except RefusedError:
+        # What it does not find may be there, where nothing is known any more.
+        if step.schema.all_tainted is None:
+            raise
+        return False
+    return True
 
 
 def tainted(schema: Schema, error: UnknownError, statement: Statement) -> Schema:

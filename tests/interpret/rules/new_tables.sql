@@ -38,7 +38,7 @@ CREATE TABLE n () INHERITS (ident)
 CREATE TABLE o1 (x bigint); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (y text COLLATE "C"); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (y text DEFAULT 'q'); CREATE TABLE n () INHERITS (par, o1) -- unknown
-CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 9)); CREATE TABLE n () INHERITS (par, o1) -- unknown
+CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 9)); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n () INHERITS (o1, par)
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n (CONSTRAINT par_x CHECK (x > 0)) INHERITS (o1)

@@ -218,7 +218,7 @@ CREATE TABLE dt (n text DEFAULT NULL); ALTER TABLE dt ALTER n TYPE varchar(9)
 CREATE TABLE dt (n int[] DEFAULT '{}'); ALTER TABLE dt ALTER n TYPE bigint[]
 CREATE TABLE dt (n numeric(4,2) DEFAULT '1'); ALTER TABLE dt ALTER n TYPE text
 CREATE TABLE dt (n shade DEFAULT 'dark'); ALTER TABLE dt ALTER n TYPE text
-CREATE TABLE dt (n interval DEFAULT '1 day'); ALTER TABLE dt ALTER n TYPE text -- unknown
+CREATE TABLE dt (n interval DEFAULT '1 day'); ALTER TABLE dt ALTER n TYPE text
 ALTER TABLE t ADD z smallint DEFAULT 100000 * 2
 ALTER TABLE t ADD z smallint DEFAULT 100000
 ALTER TABLE t ADD z smallint DEFAULT 1000
