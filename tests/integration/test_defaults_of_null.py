@@ -26,6 +26,7 @@ FAILING = {
     "None": added("TextField(default=None)"),
     "None, filled in": altered("TextField(null=True)", "TextField(default=None)"),
     "NULL, filled in": altered("TextField(null=True)", "TextField(db_default=None)"),
+    "JSON's null, which is a value": added("JSONField(null=True, unique=True, db_default=None)"),
     "by hand": (
         'migrations.RunSQL("ALTER TABLE zoo_cage ADD h integer NOT NULL'
         ' DEFAULT NULL::integer + 1"),'
@@ -60,7 +61,8 @@ def test_null_is_no_value_for_the_rows(
     prepared: Callable[..., str],  # noqa: F811 - the fixture
     ops: Ops,
 ) -> None:
-    alias = prepared(FAILING[about])
+    other = "INSERT INTO zoo_cage (name, code, size) VALUES ('other', gen_random_uuid(), 4)"
+    alias = prepared(FAILING[about], other)
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
 

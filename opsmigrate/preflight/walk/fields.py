@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Value
+from django.db.models import Field, JSONField, Value
 
 from opsmigrate.postgres.names import as_stored
 
@@ -50,7 +50,9 @@ def value_of_constant(connection: BaseDatabaseWrapper, field: "Field[Any, Any]")
 
 
 def is_null(field: "Field[Any, Any]") -> bool:
-    """Return whether the database's default is NULL, as the migration writes it."""
+    """Return whether the database's default is NULL, as the migration writes it; not JSON's."""
+    if isinstance(field, JSONField):
+        return False
     return is_constant(field) and getattr(field.db_default, "value", field.db_default) is None
 
 
